@@ -1,0 +1,103 @@
+#include "mask.h"
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define ROTATE_TO_BYTE(key, n) ((key) << 8 * (n) | (key) >> (32 - 8 * (n)))
+#else
+#define ROTATE_TO_BYTE(key, n) ((key) >> 8 * (n) | (key) << (32 - 8 * (n)))
+#endif
+
+static uint64_t twice(uint32_t key)
+{
+    return (uint64_t)key << 32 | key;
+}
+
+static size_t bulk_scalar(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key)
+{
+    uint64_t wide = twice(key);
+    size_t i = 0;
+    for (; i + 8 <= size; i += 8) {
+        uint64_t word;
+        memcpy(&word, src + i, 8);
+        word ^= wide;
+        memcpy(dst + i, &word, 8);
+    }
+    return i;
+}
+
+static int always(void)
+{
+    return 1;
+}
+
+static const wsf_mask_variant scalar = {"scalar", bulk_scalar, always};
+
+static const wsf_mask_variant *const variants[] = {
+    &scalar,
+#ifdef WSF_X86
+    &wsf_mask_sse2,
+    &wsf_mask_avx2,
+#endif
+#ifdef WSF_NEON
+    &wsf_mask_neon,
+#endif
+};
+enum { VARIANTS = sizeof variants / sizeof *variants };
+
+/* The one global of the library; written by wsf_mask_select only. */
+static const wsf_mask_variant *current = &scalar;
+
+int wsf_mask_select(const char *name)
+{
+    for (size_t i = VARIANTS; i-- > 0;) {
+        if ((name == NULL || strcmp(name, variants[i]->name) == 0) && variants[i]->supported()) {
+            current = variants[i];
+            return 0;
+        }
+    }
+    return -1;
+}
+
+const char *wsf_mask_implementation(void)
+{
+    return current->name;
+}
+
+const char *wsf_mask_available(size_t i)
+{
+    for (size_t v = 0; v < VARIANTS; v++) {
+        if (variants[v]->supported() && i-- == 0)
+            return variants[v]->name;
+    }
+    return NULL;
+}
+
+uint32_t wsf_mask(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key)
+{
+    /* Small payloads are most payloads: they are done here, without the indirect call. */
+    if (size >= 64) {
+        size_t done = current->bulk(dst, src, size, key);
+        dst += done;
+        src += done;
+        size -= done;
+    }
+    size_t done = bulk_scalar(dst, src, size, key);
+    dst += done;
+    src += done;
+    size -= done;
+    if (size >= 4) {
+        uint32_t word;
+        memcpy(&word, src, 4);
+        word ^= key;
+        memcpy(dst, &word, 4);
+        dst += 4;
+        src += 4;
+        size -= 4;
+    }
+    if (size == 0)
+        return key;
+    uint8_t bytes[4];
+    memcpy(bytes, &key, 4);
+    for (size_t i = 0; i < size; i++)
+        dst[i] = (uint8_t)(src[i] ^ bytes[i]);
+    return ROTATE_TO_BYTE(key, size);
+}
