@@ -1,0 +1,175 @@
+"""What the compiled module offers. The docstrings live here, where editors and readers look."""
+
+from collections.abc import Buffer
+from typing import Any, ClassVar, TypeAlias, final
+
+Event: TypeAlias = str | bytes | Ping | Pong | Close | Failure
+
+def apply_mask(data: Buffer, key: Buffer) -> bytes:
+    """XORs `data` with the four bytes of `key` in turn (RFC 6455, section 5.3).
+
+    Raises `ValueError` if the key does not have four bytes. Safe from any thread.
+    """
+
+def apply_mask_in_place(data: Buffer, key: Buffer) -> bytes:
+    """Masks a writable, contiguous buffer where it lies.
+
+    Returns the key rotated to where a next piece of the same payload goes on. Raises `ValueError`
+    if the key does not have four bytes, `BufferError` if `data` is read-only.
+    """
+
+def implementation() -> str:
+    """The masking code in use: "scalar", "sse2", "avx2" or "neon".
+
+    Chosen once, at import: the best that this processor runs, or what the environment variable
+    `WSFAST_IMPLEMENTATION` names (importing fails if the processor does not run that one).
+    """
+
+def implementations() -> list[str]:
+    """All masking codes that this processor runs, the best last."""
+
+class _Control:
+    __match_args__: ClassVar[tuple[str, ...]]
+    @property
+    def data(self) -> bytes: ...
+    def __init__(self, data: Buffer = b"") -> None: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+@final
+class Ping(_Control):
+    """A ping frame with its `data` (RFC 6455, section 5.5.2). Immutable."""
+
+@final
+class Pong(_Control):
+    """A pong frame with its `data` (RFC 6455, section 5.5.3). Immutable."""
+
+class _Ending:
+    __match_args__: ClassVar[tuple[str, ...]]
+    @property
+    def code(self) -> int: ...
+    @property
+    def reason(self) -> str: ...
+    def __init__(self, code: int, reason: str = "") -> None: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+@final
+class Close(_Ending):
+    """A close frame with its `code` (1005 if it had none) and `reason` (RFC 6455, 5.5.1)."""
+
+@final
+class Failure(_Ending):
+    """The peer broke the rules: `code` is the close code to send, `reason` says which rule."""
+
+@final
+class Decoder:
+    """Received bytes in, messages out.
+
+    Either let the transport write into `get_buffer()` and report with `received(n)`, or hand over
+    bytes with `feed`. Both return the list of what is complete now: `str` for a text message,
+    `bytes` for a binary one, and `Ping`, `Pong`, `Close` objects, in the order they came.
+
+    If the peer violates RFC 6455 or a limit, the last item is a `Failure`, after all that came
+    before the violation; every later call returns a list with that `Failure` alone. What follows a
+    close frame is ignored.
+
+    Not thread-safe: one thread at a time.
+    """
+
+    def __init__(
+        self,
+        *,
+        server: bool = False,
+        max_message: int = 16777216,
+        max_fragments: int = 131072,
+        buffer_size: int = 65536,
+    ) -> None:
+        """
+        Args:
+            server: decode what clients send (masked frames) rather than what servers send.
+            max_message: bytes of a message; one more is a `Failure` with code 1009. 0: no limit.
+            max_fragments: frames of a message; one more is a `Failure` with code 1009. 0: no limit.
+            buffer_size: bytes of the receive buffer. It is allocated by the first `get_buffer()`.
+
+        Raises `ValueError` if `buffer_size` is not positive, `OverflowError` for limits that are
+        negative or do not fit into 64 bits.
+        """
+
+    @property
+    def control(self) -> bool:
+        """Whether the list returned last holds anything but messages."""
+
+    def get_buffer(self) -> memoryview:
+        """Where the next bytes are to be received; never empty, valid until the next call.
+
+        Inside a large message this is the message's own memory, so it is not copied again.
+        """
+
+    def received(self, size: int, /) -> list[Event]:
+        """Says that `size` bytes were written to the start of the last `get_buffer()`.
+
+        Raises `ValueError` if the buffer has no room for that many, `MemoryError`.
+        """
+
+    def feed(self, data: Buffer, /) -> list[Event]:
+        """The same for bytes that lie elsewhere. They are copied. Raises `MemoryError`."""
+
+@final
+class Outbox:
+    """Messages in, bytes to send out.
+
+    Each method frames its data, masks it (for a client) with a key of its own from the operating
+    system's random generator, and adds it to what is pending; `take()` gives all of that at once.
+    A method that raises has added nothing.
+
+    Not thread-safe: one thread at a time.
+    """
+
+    def __init__(self, *, server: bool = False) -> None:
+        """server: send as a server does, unmasked."""
+
+    @property
+    def pending(self) -> int:
+        """Bytes that wait to be taken, headers included."""
+
+    @property
+    def frames(self) -> int:
+        """Frames that wait to be taken."""
+
+    def message(self, data: str | Buffer) -> None:
+        """Adds a text message for `str`, a binary one for bytes-like data.
+
+        Raises `TypeError` for anything else, `UnicodeEncodeError` (a `ValueError`) for a `str` with
+        lone surrogates.
+        """
+
+    def text(self, data: str) -> None:
+        """Adds a text message. Raises as `message` does."""
+
+    def binary(self, data: Buffer) -> None:
+        """Adds a binary message. Raises as `message` does."""
+
+    def ping(self, data: Buffer = b"") -> None:
+        """Adds a ping. Raises `ValueError` for more than 125 bytes."""
+
+    def pong(self, data: Buffer = b"") -> None:
+        """Adds a pong. Raises `ValueError` for more than 125 bytes."""
+
+    def close(self, code: int | None = None, data: Buffer = b"") -> None:
+        """Adds a close frame with `code` and the UTF-8 bytes of a reason, or an empty one.
+
+        Which codes and reasons are permitted is not checked here. Raises `ValueError` for a reason
+        over 123 bytes or without a code, `OverflowError` for a code that two bytes do not hold.
+        """
+
+    def frame(self, opcode: int, data: Buffer, *, fin: bool = True, rsv1: bool = False) -> None:
+        """Adds one frame as it is told, for fragmented messages and extensions.
+
+        Raises `ValueError` for an opcode outside 0-15. Nothing else is checked.
+        """
+
+    def take(self) -> bytes:
+        """Everything pending, which is pending no more; `b""` if there is nothing."""
