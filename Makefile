@@ -1,0 +1,82 @@
+# Works with Python >= 3.11, a C compiler and make; all else is installed into $(VENV).
+PYTHON ?= python3
+VENV ?= .venv
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint build csrc-test pytest wheel sanitize clean
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+py := $(VENV)/bin/python
+native := setup.py $(wildcard csrc/*.[ch] src/wsfast/codec/*.pyx src/wsfast/codec/*.pxd)
+say = @printf '\n==> %s\n'
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@echo
+	@echo 'Variables: PYTHON=$(PYTHON) (the interpreter), VENV=$(VENV) (where things are installed),'
+	@echo 'PYTEST_ARGS (e.g. "tests/codec -x")'
+
+demo: $(VENV)/stamp-installed ## Echo over ws:// and wss:// against an embedded server
+	$(py) -m wsfast demo
+
+test: lint csrc-test pytest ## Everything CI runs: lint, C tests, Python tests
+
+lint: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Style, types, stubs, layers
+	$(say) 'ruff'
+	$(py) -m ruff check
+	$(py) -m ruff format --check
+	$(say) 'mypy'
+	$(py) -m mypy --strict src
+	$(py) -m mypy.stubtest --mypy-config-file pyproject.toml wsfast.codec
+	$(say) 'import-linter'
+	$(VENV)/bin/lint-imports
+
+build: $(VENV)/stamp-installed ## Build the extension in place (an editable install)
+
+csrc-test: ## The tests of the C code
+	$(say) 'C tests'
+	$(MAKE) -C csrc test
+
+pytest: $(VENV)/stamp-dev $(VENV)/stamp-installed ## The Python tests; choose some by PYTEST_ARGS
+	$(say) 'pytest'
+	$(py) -m pytest $(PYTEST_ARGS)
+
+wheel: $(VENV)/stamp-dev ## dist/: the sdist, and a wheel built from it
+	$(py) -m build
+
+sanitize: $(VENV)/stamp-dev ## tests/codec on an extension built with ASan and UBSan (Linux)
+	$(say) 'building with sanitizers'
+	WSFAST_SANITIZE=address,undefined $(py) -m pip install --quiet --no-build-isolation --no-deps \
+		--upgrade --target build/sanitize .
+	$(say) 'pytest tests/codec'
+	PYTHONPATH=build/sanitize PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
+		LD_PRELOAD="$$($${CC:-cc} -print-file-name=libasan.so)" $(py) -m pytest tests/codec
+
+clean: ## Remove what was built and $(VENV)
+	-$(MAKE) -C csrc clean
+	rm -rf $(VENV) build dist wheelhouse src/*.egg-info src/wsfast/codec/_codec.c
+	find src -name '*.so' -delete
+
+# --group needs pip 25.1, newer than what the venv module of Python 3.11 brings.
+$(VENV)/stamp-venv: pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { \
+		echo 'error: $(PYTHON) is not in PATH. Install Python >= 3.11 (Debian, Ubuntu: apt-get' \
+			'install python3 python3-venv python3-dev) or name one: make PYTHON=...' >&2; exit 1; }
+	@$(PYTHON) .ci/preflight.py
+	$(say) 'creating $(VENV)'
+	$(PYTHON) -m venv $(VENV)
+	$(py) -m pip install --upgrade 'pip>=25.1'
+	$(py) -m pip install --group build
+	@touch $@
+
+$(VENV)/stamp-dev: $(VENV)/stamp-venv
+	$(say) 'installing what the tests and linters need'
+	$(py) -m pip install --group dev
+	@touch $@
+
+$(VENV)/stamp-installed: $(VENV)/stamp-venv $(native)
+	$(say) 'building wsfast'
+	$(py) -m pip install --no-build-isolation --editable .
+	@touch $@

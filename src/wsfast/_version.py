@@ -1,0 +1,3 @@
+"""The version of wsfast; it stands nowhere else."""
+
+__version__ = "0.1.0"
