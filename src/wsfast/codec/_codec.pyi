@@ -1,7 +1,9 @@
 """What the compiled module offers. The docstrings live here, where editors and readers look."""
 
-from collections.abc import Buffer
+
 from typing import Any, ClassVar, TypeAlias, final
+
+from typing_extensions import Buffer
 
 Event: TypeAlias = str | bytes | Ping | Pong | Close | Failure
 

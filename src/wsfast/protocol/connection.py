@@ -1,0 +1,511 @@
+"""A WebSocket connection without I/O: bytes and a clock value in, messages and bytes out.
+
+A driver moves bytes between this object and a socket and tells it the time; every decision is
+taken here: the handshake, pongs, keepalive, limits, who closes when and with which code.
+
+    connection = Connection.client(parse_url("ws://…"), client_options(), now)
+    send(connection.data_to_send())
+    n = receive_into(connection.get_buffer())   # or connection.feed(data, now)
+    messages = connection.received(n, now)      # deliver them, send replies, then:
+    connection.settle(now)
+    send(connection.data_to_send())
+
+Times are seconds of any clock that never goes back. Nothing blocks, nothing is locked: a driver
+with several threads calls every method under one lock of its own.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from wsfast.codec import Close, Decoder, Failure, Outbox, Ping, Pong
+
+from wsfast.protocol.constants import MAX_CLOSE_REASON, CloseCode, State, check_close
+from wsfast.protocol.errors import (
+    ConnectError,
+    ConnectionClosed,
+    ConnectionLost,
+    ConnectTimeout,
+    HandshakeError,
+    ProtocolError,
+    WebSocketError,
+)
+from wsfast.protocol.handshake import ClientHandshake, Refusal, Request, Response, ServerHandshake
+from wsfast.protocol.options import ClientOptions, Options, ServerOptions
+from wsfast.protocol.url import URL
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["Connection", "Message"]
+
+Message: TypeAlias = str | bytes
+Event: TypeAlias = str | bytes | Ping | Pong | Close | Failure
+
+LINGER = 1.0
+"""Seconds that the peer gets to close TCP once there is nothing more to say."""
+
+PONG_BACKLOG = 64 * 1024
+"""Bytes waiting to be sent from which on only the latest ping is answered (RFC 6455, 5.5.3)."""
+
+_HANDSHAKE_CHUNK = 4096
+
+
+class _Step(Enum):
+    OPEN = auto()  # the handshake succeeded
+    CLOSE = auto()  # a close frame, or a refusal of the handshake, is on its way
+    END = auto()  # it is over, as it should be
+    FAIL = auto()  # it is over, and `error` says why
+
+
+_TRANSITIONS: dict[State, dict[_Step, State]] = {
+    State.CONNECTING: {
+        _Step.OPEN: State.CONNECTED,
+        _Step.CLOSE: State.CLOSING,
+        _Step.END: State.DISCONNECTED,
+        _Step.FAIL: State.ERROR,
+    },
+    State.CONNECTED: {
+        _Step.CLOSE: State.CLOSING,
+        _Step.FAIL: State.ERROR,
+    },
+    State.CLOSING: {
+        _Step.END: State.DISCONNECTED,
+        _Step.FAIL: State.ERROR,
+    },
+    State.DISCONNECTED: {},
+    State.ERROR: {},
+}
+
+
+class Connection:
+    """One connection, client or server, from its first byte to its last.
+
+    `state` moves by the table above only. `error` is what went wrong, if anything did;
+    `close_code` and `close_reason` are the peer's, or our own if we had to fail the connection,
+    or 1006 (RFC 6455, section 7.1.5). They are final once `finished`.
+    """
+
+    def __init__(
+        self, handshake: ClientHandshake | ServerHandshake, options: Options, now: float
+    ) -> None:
+        """Use `client` or `server`."""
+        self.state = State.CONNECTING
+        self.error: WebSocketError | None = None
+        self.close_code: int | None = None
+        self.close_reason = ""
+        self.latency: float | None = None
+        """Seconds between the last answered ping and its pong; None before the first."""
+        self.pongs = 0
+        """How many of our pings have been answered; see `ping`."""
+        self.handshake = handshake
+        self._options = options
+        self._server = isinstance(handshake, ServerHandshake)
+        self._decoder = Decoder(
+            server=self._server,
+            max_message=options.read_limit,
+            max_fragments=options.max_fragments,
+        )
+        self._outbox = Outbox(server=self._server)
+        self._http_out = b""
+        self._scratch: bytearray | None = None
+        self._reaction: Close | Failure | None = None  # came, and waits for settle()
+        self._close_sent = self._close_received = False
+        self._latest_pong: bytes | None = None
+        self._pings: deque[tuple[int, bytes, float]] = deque()
+        self._pings_sent = 0
+        self._keepalive: tuple[int, float] | None = None  # number and time of the unanswered one
+        self._ping_due: float | None = None
+        self._alive_at = now  # when the peer was last heard
+        self._message_at = now
+        self._deadline = _later(now, options.dial_timeout)  # of the opening, later of the closing
+
+    @classmethod
+    def client(cls, url: URL, options: ClientOptions, now: float) -> "Connection":
+        """The client's end; `data_to_send` holds the request at once."""
+        handshake = ClientHandshake(url, options)
+        connection = cls(handshake, options, now)
+        connection._http_out = handshake.request_bytes
+        return connection
+
+    @classmethod
+    def server(cls, options: ServerOptions, now: float) -> "Connection":
+        """The server's end; when `request` is there, `accept` or `refuse` it."""
+        return cls(ServerHandshake(options), options, now)
+
+    # -------------------------------------------------------------- what was agreed
+
+    @property
+    def request(self) -> Request | None:
+        """What the client asked for, on a server, once it has arrived and is acceptable."""
+        return self.handshake.request if isinstance(self.handshake, ServerHandshake) else None
+
+    @property
+    def response(self) -> Response | None:
+        """How the server answered, on a client, once connected."""
+        return self.handshake.response if isinstance(self.handshake, ClientHandshake) else None
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol agreed on, if any (RFC 6455, section 1.9)."""
+        return self.handshake.subprotocol
+
+    # -------------------------------------------------------------- bytes in
+
+    def get_buffer(self) -> "bytearray | memoryview":
+        """Where the next bytes are to be received; valid until `received`."""
+        if self.state is State.CONNECTING:
+            if self._scratch is None:
+                self._scratch = bytearray(_HANDSHAKE_CHUNK)
+            return self._scratch
+        return self._decoder.get_buffer()
+
+    def received(self, size: int, now: float) -> Sequence[Message]:
+        """Says that `size` bytes have arrived in `get_buffer()`; returns the messages they end.
+
+        What must not overtake the replies to these messages (the answer to a close frame, the
+        close frame for a violation) waits for `settle`.
+        """
+        if self.state is State.CONNECTING:
+            assert self._scratch is not None
+            return self._feed_handshake(bytes(self._scratch[:size]), now)
+        if self._ignores_input:
+            return ()
+        self._alive_at = now
+        try:
+            return self._messages(self._decoder.received(size), now)
+        except MemoryError:
+            return self._out_of_memory(now)
+
+    def feed(self, data: "Buffer", now: float) -> Sequence[Message]:
+        """As `received`, for bytes that lie elsewhere."""
+        if self.state is State.CONNECTING:
+            return self._feed_handshake(bytes(data), now)
+        if self._ignores_input:
+            return ()
+        self._alive_at = now
+        try:
+            return self._messages(self._decoder.feed(data), now)
+        except MemoryError:
+            return self._out_of_memory(now)
+
+    def _messages(self, events: list[Event], now: float) -> Sequence[Message]:
+        if not self._decoder.control:  # nothing but messages: most chunks by far
+            if events:
+                self._message_at = now
+            return cast("list[Message]", events)
+        messages: list[Message] = []
+        for event in events:
+            if isinstance(event, (str, bytes)):
+                messages.append(event)
+                self._message_at = now
+            elif isinstance(event, Ping):
+                self._answer(event.data)
+            elif isinstance(event, Pong):
+                self._pong_received(event.data, now)
+            else:
+                self._react(event, now)
+        return messages
+
+    def _out_of_memory(self, now: float) -> Sequence[Message]:
+        self._react(Failure(CloseCode.INTERNAL_ERROR, "out of memory"), now)
+        return ()
+
+    def _react(self, reaction: Close | Failure, now: float) -> None:
+        if self._reaction is None:
+            self._reaction = reaction
+            if self.state is State.CONNECTED:
+                self._deadline = now + self._options.close_timeout
+
+    @property
+    def _ignores_input(self) -> bool:
+        return self._close_received or self.error is not None or self.finished
+
+    def eof(self, now: float) -> None:
+        """Says that the peer has closed its half of the connection, or the whole of it."""
+        self._lost(now, self.handshake.eof(), "no close frame received")
+
+    def lost(self, text: str, now: float) -> None:
+        """Says that the transport failed; `text` says how."""
+        self._lost(now, ConnectError(text), text)
+
+    def _lost(self, now: float, while_opening: ConnectError, text: str) -> None:
+        if self.state is State.CONNECTING:
+            self.fail_opening(while_opening)
+            return
+        self.settle(now)  # the close frame may have come in the last bytes
+        if not self._close_received and self.error is None:
+            self._close_with_error(ConnectionLost(CloseCode.ABNORMAL_CLOSURE, text))
+        self._finish()
+
+    # -------------------------------------------------------------- handshake
+
+    def _feed_handshake(self, data: bytes, now: float) -> Sequence[Message]:
+        try:
+            complete = self.handshake.feed(data)
+        except Refusal as refusal:
+            self._refuse(refusal, now)
+            return ()
+        except HandshakeError as error:
+            self.fail_opening(error)
+            return ()
+        if complete and not self._server:
+            return self._open(now)
+        return ()
+
+    def accept(self, now: float) -> Sequence[Message]:
+        """Answers the `request` with the upgrade. Returns messages that came along with it."""
+        assert isinstance(self.handshake, ServerHandshake)
+        self._http_out = self.handshake.accept()
+        return self._open(now)
+
+    def refuse(self, status: int, text: str, now: float) -> None:
+        """Answers the `request` with an HTTP error `status` and `text` as its body."""
+        self._refuse(Refusal(status, text), now)
+
+    def _refuse(self, refusal: Refusal, now: float) -> None:
+        assert isinstance(self.handshake, ServerHandshake)
+        self._http_out = self.handshake.refuse(refusal)
+        self._close_sent = True
+        self._close_with_error(
+            HandshakeError(f"refused the handshake: {refusal.status} {refusal.text}")
+        )
+        self._move(_Step.CLOSE)
+        self._deadline = now + LINGER
+
+    def _open(self, now: float) -> Sequence[Message]:
+        self._move(_Step.OPEN)
+        self._scratch = None
+        self._deadline = None
+        self._alive_at = self._message_at = now
+        self._ping_due = _later(now, self._options.ping_interval)
+        leftover = self.handshake.leftover
+        return self.feed(leftover, now) if leftover else ()
+
+    def fail_opening(self, error: WebSocketError) -> None:
+        """Ends an opening that cannot succeed, for a reason that the driver knows."""
+        self._close_with_error(error)
+        self._finish()
+
+    # -------------------------------------------------------------- bytes out
+
+    @property
+    def pending(self) -> int:
+        """Bytes that wait to be taken by `data_to_send`."""
+        return len(self._http_out) + self._outbox.pending + len(self._latest_pong or b"")
+
+    @property
+    def pending_frames(self) -> int:
+        """Frames among them."""
+        return self._outbox.frames
+
+    def data_to_send(self) -> bytes:
+        """Takes what is to be sent now; `b""` if there is nothing."""
+        data = self._outbox.take()
+        if self._http_out:
+            data = self._http_out + data
+            self._http_out = b""
+        if self._latest_pong is not None:
+            if not self._close_sent:
+                self._outbox.pong(self._latest_pong)
+            self._latest_pong = None
+            data = data or self._outbox.take()
+        return data
+
+    @property
+    def half_close(self) -> bool:
+        """Whether to shut down the sending half of the transport once all has been sent."""
+        return self._close_sent and (
+            self.error is not None or (self._close_received and self._server)
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Whether it is over: close the transport, tell the application."""
+        return self.state in (State.DISCONNECTED, State.ERROR)
+
+    # -------------------------------------------------------------- what applications do
+
+    def check_open(self) -> None:
+        """Raises what `send` would raise for a connection that is not open."""
+        if self.state is not State.CONNECTED:
+            raise self.closed_error()
+
+    def send(self, data: "str | Buffer") -> None:
+        """Queues a message: text for `str`, binary for bytes-like data (RFC 6455, section 5.6).
+
+        Raises `TypeError` for anything else, `ValueError` for a `str` that has no UTF-8 form,
+        `WebSocketError` while connecting, `ConnectionClosed` (or a subclass) after the end.
+        """
+        self.check_open()
+        self._outbox.message(data)
+
+    def ping(self, data: "Buffer", now: float) -> int:
+        """Queues a ping and returns its number: it is answered when `pongs` has reached it.
+
+        Raises `ValueError` for more than 125 bytes, and as `send` does.
+        """
+        self.check_open()
+        self._outbox.ping(data)
+        self._pings_sent += 1
+        self._pings.append((self._pings_sent, bytes(data), now))
+        return self._pings_sent
+
+    def close(self, code: int, reason: str, now: float) -> None:
+        """Begins the closing handshake, after all that is queued (RFC 6455, section 7.1.2).
+
+        While connecting, the opening is given up. Later, or twice: nothing happens.
+        Raises `TypeError` or `ValueError` for what may not be sent in a close frame.
+        """
+        encoded = check_close(code, reason)
+        if self.state is State.CONNECTING:
+            self.close_code = CloseCode.ABNORMAL_CLOSURE
+            self.close_reason = "closed before the connection was open"
+            self._finish()
+        elif self.state is State.CONNECTED:
+            self._send_close(code, encoded)
+            self._deadline = now + self._options.close_timeout
+
+    def settle(self, now: float) -> None:
+        """Does what waited for the application to see, and perhaps answer, the last messages."""
+        reaction, self._reaction = self._reaction, None
+        if isinstance(reaction, Close):
+            self._close_received = True
+            self.close_code, self.close_reason = reaction.code, reaction.reason
+            self._send_close(None if reaction.code == CloseCode.NO_STATUS else reaction.code, b"")
+            self._deadline = now + min(LINGER, self._options.close_timeout)
+        elif isinstance(reaction, Failure):
+            self._fail(ProtocolError(reaction.code, reaction.reason), now)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether `settle` has something to do."""
+        return self._reaction is not None
+
+    # -------------------------------------------------------------- time
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` must be called at the latest; None if nothing is waited for."""
+        if self.state is not State.CONNECTED:
+            return self._deadline
+        due = [self._deadline, self._ping_due, self._pong_due, self._message_due]
+        return min((when for when in due if when is not None), default=None)
+
+    @property
+    def _pong_due(self) -> float | None:
+        if self._keepalive is None:
+            return None
+        return _later(max(self._alive_at, self._keepalive[1]), self._options.pong_timeout)
+
+    @property
+    def _message_due(self) -> float | None:
+        return _later(self._message_at, self._options.read_timeout)
+
+    def tick(self, now: float, *, reading: bool = True) -> None:
+        """Says what time it is. `reading` is False while nobody reads from the transport: then
+        silence is no sign of a dead peer, and the clocks that measure it stand still."""
+        if self.finished:
+            return
+        if self.state is not State.CONNECTED:
+            if _reached(self._deadline, now):
+                self._give_up(now)
+            return
+        if not reading:
+            self._alive_at = self._message_at = now
+        if _reached(self._deadline, now):
+            self.settle(now)
+        elif _reached(self._pong_due, now):
+            self._fail(ConnectionLost(CloseCode.INTERNAL_ERROR, "keepalive ping timeout"), now)
+            self._deadline = now  # it has been silent for long enough
+        elif _reached(self._message_due, now):
+            text = "read timeout: no message within read_timeout"
+            self._fail(ConnectionLost(CloseCode.POLICY_VIOLATION, text), now)
+        elif _reached(self._ping_due, now):
+            if self._keepalive is None:
+                self._keepalive = self.ping(b"wsfast %d" % self._pings_sent, now), now
+            self._ping_due = _later(now, self._options.ping_interval)
+
+    def _give_up(self, now: float) -> None:
+        if self._reaction is not None:
+            self.settle(now)
+            return
+        if self.state is State.CONNECTING:
+            self._close_with_error(ConnectTimeout("timeout: not open within dial_timeout"))
+        elif not self._close_received and self.error is None:
+            text = "timeout: no close frame from the peer within close_timeout"
+            self._close_with_error(ConnectionLost(CloseCode.ABNORMAL_CLOSURE, text))
+        self._finish()
+
+    # -------------------------------------------------------------- inside
+
+    def closed_error(self) -> WebSocketError:
+        """What to raise for an operation that needs an open connection, when it is not."""
+        if self.state is State.CONNECTING:
+            return WebSocketError("not connected yet")
+        if isinstance(self.error, ConnectionClosed):
+            return type(self.error)(self.error.code, self.error.reason)
+        if self.error is not None:
+            return ConnectionLost(CloseCode.ABNORMAL_CLOSURE, str(self.error))
+        code = CloseCode.ABNORMAL_CLOSURE if self.close_code is None else self.close_code
+        return ConnectionClosed(code, self.close_reason or "closing")
+
+    def _move(self, step: _Step) -> None:
+        self.state = _TRANSITIONS[self.state][step]
+
+    def _finish(self) -> None:
+        if not self.finished:
+            self._move(_Step.END if self.error is None else _Step.FAIL)
+            self._deadline = None
+
+    def _close_with_error(self, error: WebSocketError) -> None:
+        """Records why it ends. The first reason is the one that counts."""
+        if self.error is not None:
+            return
+        self.error = error
+        if isinstance(error, ConnectionClosed):
+            self.close_code, self.close_reason = error.code, error.reason
+        else:
+            self.close_code, self.close_reason = CloseCode.ABNORMAL_CLOSURE, str(error)
+
+    def _fail(self, error: ConnectionClosed, now: float) -> None:
+        """_Fail the WebSocket Connection_ (RFC 6455, section 7.1.7)."""
+        self._close_with_error(error)
+        self._send_close(error.code, error.reason.encode()[:MAX_CLOSE_REASON])
+        self._deadline = now + min(LINGER, self._options.close_timeout)
+
+    def _send_close(self, code: int | None, reason: bytes) -> None:
+        if not self._close_sent:
+            self._outbox.close(code, reason)
+            self._close_sent = True
+            self._move(_Step.CLOSE)
+
+    def _answer(self, data: bytes) -> None:
+        if self._close_sent:
+            return
+        if self._latest_pong is None and self._outbox.pending < PONG_BACKLOG:
+            self._outbox.pong(data)
+        else:
+            self._latest_pong = data
+
+    def _pong_received(self, data: bytes, now: float) -> None:
+        """A pong answers its ping and those before it (RFC 6455, section 5.5.3)."""
+        if not any(data == sent for _, sent, _ in self._pings):
+            return  # unsolicited: allowed, means nothing
+        while True:
+            number, sent, sent_at = self._pings.popleft()
+            if self._keepalive is not None and number == self._keepalive[0]:
+                self._keepalive = None
+            if sent == data:
+                break
+        self.pongs = number
+        self.latency = now - sent_at
+
+
+def _later(now: float, timeout: float | None) -> float | None:
+    return None if timeout is None else now + timeout
+
+
+def _reached(deadline: float | None, now: float) -> bool:
+    return deadline is not None and now >= deadline
