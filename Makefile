@@ -13,7 +13,7 @@ native := setup.py $(wildcard csrc/*.[ch] src/wsfast/codec/*.pyx src/wsfast/code
 say = @printf '\n==> %s\n'
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-18s%s\n", $$1, $$2 }'
 	@echo
 	@echo 'Variables: PYTHON=$(PYTHON) (the interpreter), VENV=$(VENV) (where things are installed),'
 	@echo 'PYTEST_ARGS (e.g. "tests/codec -x")'
@@ -31,7 +31,7 @@ lint: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Style, types, stubs, layers
 	$(py) -m mypy --strict src
 	$(py) -m mypy.stubtest --mypy-config-file pyproject.toml wsfast.codec
 	$(say) 'import-linter'
-	$(VENV)/bin/lint-imports
+	$(VENV)/bin/lint-imports --no-logo
 
 build: $(VENV)/stamp-installed ## Build the extension in place (an editable install)
 
@@ -48,10 +48,10 @@ wheel: $(VENV)/stamp-dev ## dist/: the sdist, and a wheel built from it
 
 sanitize: $(VENV)/stamp-dev ## tests/codec on an extension built with ASan and UBSan (Linux)
 	$(say) 'building with sanitizers'
-	WSFAST_SANITIZE=address,undefined $(py) -m pip install --quiet --no-build-isolation --no-deps \
-		--upgrade --target build/sanitize .
+	WSFAST_SANITIZE=address,undefined $(py) setup.py --quiet build --build-base build/sanitize \
+		--build-lib build/sanitize/lib
 	$(say) 'pytest tests/codec'
-	PYTHONPATH=build/sanitize PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
+	PYTHONPATH=build/sanitize/lib PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
 		LD_PRELOAD="$$($${CC:-cc} -print-file-name=libasan.so)" $(py) -m pytest tests/codec
 
 clean: ## Remove what was built and $(VENV)

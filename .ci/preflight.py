@@ -13,11 +13,11 @@ from importlib.util import find_spec
 
 def missing():
     """Yield one line of advice for each thing that is not there."""
-    version = "%d.%d" % sys.version_info[:2]
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if sys.version_info < (3, 11):
         yield (
-            "Python >= 3.11 is needed, {} is {}. Install a newer one and name it:"
-            " make PYTHON=python3.13".format(sys.executable, version)
+            f"Python >= 3.11 is needed, {sys.executable} is {version}. Install a newer one and"
+            " name it: make PYTHON=python3.13"
         )
         return
     if find_spec("venv") is None or find_spec("ensurepip") is None:
