@@ -1,0 +1,364 @@
+/* The functions of the parser one by one: windows, blocks that are taken, failures, deferred UTF-8,
+ * and every allocation failing in turn: parser.c. */
+#include "check.h"
+#include "drive.h"
+#include "examples.h"
+#include "frames.h"
+#include "memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static wsf_parser parser;
+static wsf_event event;
+
+/* A new parser with the counting hook. */
+static void start(wsf_config config)
+{
+    memory_start(0);
+    config.resize = memory_resize;
+    wsf_parser_init(&parser, &config);
+}
+
+/* Feeds a stream that stays until the next call; events may point into it. */
+static void feed(const char *notation)
+{
+    static uint8_t *stream;
+    size_t size;
+    const uint8_t *bytes = frames(notation, parser.config.server, &size);
+    free(stream);
+    stream = malloc(size + 1);
+    if (stream == NULL)
+        exit(1);
+    memcpy(stream + 1, bytes, size); /* + 1: at an odd address */
+    wsf_parser_feed(&parser, stream + 1, size);
+}
+
+static int next(void)
+{
+    return wsf_parser_next(&parser, &event);
+}
+
+static void finish(void)
+{
+    wsf_parser_clear(&parser);
+    CHECK(memory.blocks == 0);
+}
+
+static void window_is_for_payloads_only(void)
+{
+    uint8_t *data = NULL;
+    start((wsf_config){0});
+    CHECK(wsf_parser_window(&parser, &data, 1) == 0); /* before anything */
+    feed("=82");
+    CHECK(next() == 0);
+    CHECK(wsf_parser_window(&parser, &data, 1) == 0); /* inside a header */
+    finish();
+}
+
+static void window_is_bounded_by_the_frame(void)
+{
+    uint8_t *data = NULL;
+    start((wsf_config){0});
+    feed("82:a'ab'");
+    CHECK(next() == 0);
+    CHECK(wsf_parser_window(&parser, &data, 9) == 0); /* eight bytes are to come */
+    CHECK(wsf_parser_window(&parser, &data, 8) == 8);
+    CHECK(wsf_parser_window(&parser, &data, 1) == 8); /* to ask again changes nothing */
+    CHECK(wsf_parser_window(&parser, &data, 0) == 8);
+    memcpy(data, "cdefg", 5);
+    wsf_parser_filled(&parser, 5);
+    CHECK(next() == 0);
+    CHECK(wsf_parser_window(&parser, &data, 4) == 0);
+    CHECK(wsf_parser_window(&parser, &data, 1) == 3);
+    memcpy(data, "hij", 3);
+    wsf_parser_filled(&parser, 3);
+    CHECK(next() == 1);
+    CHECK_TEXT(payload_text(event.data, event.size), "'abcdefghij'");
+    CHECK(event.owned);
+    CHECK(next() == 0);
+    CHECK(wsf_parser_window(&parser, &data, 0) == 0);
+    finish();
+}
+
+static void window_before_the_first_byte_of_the_payload(void)
+{
+    uint8_t *data = NULL;
+    start((wsf_config){0});
+    feed("81:3");
+    CHECK(next() == 0);
+    CHECK(wsf_parser_window(&parser, &data, 1) == 3);
+    wsf_parser_filled(&parser, 0); /* nothing came after all */
+    CHECK(next() == 0);
+    CHECK(wsf_parser_window(&parser, &data, 1) == 3);
+    memcpy(data, "abc", 3);
+    wsf_parser_filled(&parser, 3);
+    CHECK(next() == 1);
+    CHECK_TEXT(payload_text(event.data, event.size), "'abc'");
+    finish();
+}
+
+/* It is an offer: the bytes may be fed all the same, and the block must not get lost or stale. */
+static void window_need_not_be_used(void)
+{
+    uint8_t *data = NULL;
+    start((wsf_config){0});
+    feed("81:3");
+    CHECK(next() == 0);
+    CHECK(wsf_parser_window(&parser, &data, 1) == 3);
+    feed("=616263 81'' 01'd' 80'e' 82'f'");
+    CHECK(next() == 1);
+    CHECK_TEXT(payload_text(event.data, event.size), "'abc'");
+    CHECK(next() == 1 && event.size == 0);
+    CHECK(next() == 1);
+    CHECK_TEXT(payload_text(event.data, event.size), "'de'");
+    CHECK(next() == 1);
+    CHECK_TEXT(payload_text(event.data, event.size), "'f'");
+    CHECK(next() == 0);
+    finish();
+}
+
+static void window_is_not_for_control_frames(void)
+{
+    uint8_t *data = NULL;
+    start((wsf_config){0});
+    feed("02'a' 89:5");
+    CHECK(next() == 0);
+    CHECK(wsf_parser_window(&parser, &data, 1) == 0);
+    finish();
+}
+
+static void window_spares_the_next_message(void)
+{
+    uint8_t *data = NULL;
+    start((wsf_config){0});
+    feed("01'a' 80'b' 82:4");
+    CHECK(next() == 1 && event.owned);
+    CHECK(next() == 0);
+    CHECK(wsf_parser_window(&parser, &data, 1) == 4);
+    memcpy(data, "wxyz", 4);
+    wsf_parser_filled(&parser, 4);
+    CHECK(next() == 1);
+    CHECK_TEXT(payload_text(event.data, event.size), "'wxyz'");
+    finish();
+}
+
+static void no_window_after_an_error_or_a_close(void)
+{
+    uint8_t *data = NULL;
+    start((wsf_config){0});
+    feed("82:5'a'");
+    CHECK(next() == 0);
+    wsf_parser_fail(&parser, WSF_ERR_TEXT_UTF8);
+    CHECK(wsf_parser_window(&parser, &data, 1) == 0);
+    finish();
+    start((wsf_config){0});
+    feed("02'a' 88''");
+    CHECK(next() == 1 && event.opcode == WSF_CLOSE);
+    CHECK(next() == 0);
+    CHECK(wsf_parser_window(&parser, &data, 1) == 0);
+    finish();
+}
+
+static void a_block_that_is_taken_is_the_callers(void)
+{
+    start((wsf_config){0});
+    feed("01'first' 80'!' 01'second' 80'!' 82'x'");
+    CHECK(next() == 1 && event.owned);
+    wsf_parser_take(&parser);
+    wsf_event first = event;
+    CHECK(next() == 1 && event.owned && event.data != first.data);
+    CHECK(memory.blocks == 2);
+    CHECK(next() == 1 && !event.owned); /* frees the second, which was not taken */
+    CHECK(memory.blocks == 1);
+    wsf_parser_clear(&parser);
+    CHECK_TEXT(payload_text(first.data, first.size), "'first!'");
+    memory_resize((void *)(uintptr_t)first.data, 0);
+    CHECK(memory.blocks == 0);
+}
+
+static void a_block_is_freed_with_the_next_call_or_with_the_parser(void)
+{
+    start((wsf_config){0});
+    feed("01'a' 80'b'");
+    CHECK(next() == 1 && memory.blocks == 1);
+    CHECK(next() == 0 && memory.blocks == 0);
+    feed("01'c' 80'd'");
+    CHECK(next() == 1 && memory.blocks == 1);
+    finish();
+    feed("");
+    finish(); /* to clear twice does no harm */
+}
+
+static void a_parser_can_be_started_again(void)
+{
+    static const char *const ends[] = {"02'half' 00:5'a'", "83''", "88''", "=82", "89:7'a'",
+                                       "01'\342' 80'\202'"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        start((wsf_config){0});
+        feed(ends[i]);
+        while (next() == 1)
+            ;
+        finish();
+        start((wsf_config){.server = 1});
+        feed("81'\342\202\254' 01'a' 80'b'");
+        CHECK(next() == 1);
+        CHECK_TEXT(payload_text(event.data, event.size), "'\\xe2\\x82\\xac'");
+        CHECK(next() == 1);
+        CHECK_TEXT(payload_text(event.data, event.size), "'ab'");
+        CHECK(next() == 0);
+        finish();
+    }
+}
+
+static void the_callers_failure_stays(void)
+{
+    start((wsf_config){0});
+    feed("81'a' 81'b' 01'c'");
+    CHECK(next() == 1);
+    wsf_parser_fail(&parser, WSF_ERR_MESSAGE_TOO_BIG);
+    CHECK(next() == WSF_ERR_MESSAGE_TOO_BIG);
+    CHECK(next() == WSF_ERR_MESSAGE_TOO_BIG);
+    wsf_parser_fail(&parser, WSF_ERR_TEXT_UTF8); /* the first error is the one to report */
+    feed("81'd'");
+    CHECK(next() == WSF_ERR_MESSAGE_TOO_BIG);
+    finish();
+}
+
+static void the_callers_failure_frees_the_block_of_the_last_event(void)
+{
+    start((wsf_config){.allow_rsv1 = 1});
+    feed("41'a' 80'b' 81'c'");
+    CHECK(next() == 1 && event.owned && memory.blocks == 1);
+    wsf_parser_fail(&parser, WSF_ERR_MESSAGE_TOO_BIG);
+    CHECK(next() == WSF_ERR_MESSAGE_TOO_BIG);
+    CHECK(memory.blocks == 0);
+    finish();
+}
+
+static void deferred_text_is_unchecked_only_where_it_lies_whole(void)
+{
+    start((wsf_config){.defer_utf8 = 1});
+    feed("81'\377' 81'ok' 01'a' 80'b' 82'\377' 89'\377' 81'c' 88'\003\350x'");
+    CHECK(next() == 1 && event.opcode == WSF_TEXT && !event.checked);
+    CHECK_TEXT(payload_text(event.data, event.size), "'\\xff'");
+    CHECK(next() == 1 && event.opcode == WSF_TEXT && !event.checked);
+    CHECK(next() == 1 && event.opcode == WSF_TEXT && event.checked && event.owned);
+    CHECK_TEXT(payload_text(event.data, event.size), "'ab'");
+    CHECK(next() == 1 && event.opcode == WSF_BINARY && !event.checked);
+    CHECK(next() == 1 && event.opcode == WSF_PING && !event.checked);
+    CHECK(next() == 1 && event.opcode == WSF_TEXT && !event.checked);
+    wsf_parser_fail(&parser, WSF_ERR_TEXT_UTF8);
+    CHECK(next() == WSF_ERR_TEXT_UTF8);
+    finish();
+}
+
+static void deferred_or_not_good_text_is_the_same(void)
+{
+    static const struct example examples[] = {
+        {"81'a\342\202\254' 01'\342' 80'\202\254' 82'\377'",
+         "text 'a\\xe2\\x82\\xac'; text '\\xe2\\x82\\xac'; binary '\\xff'", BOTH,
+         {.defer_utf8 = 1}},
+        {"01'\342' 80'('", "error TEXT_UTF8 1007", BOTH, {.defer_utf8 = 1}},
+        {"88'\003\350\377'", "error CLOSE_UTF8 1007", BOTH, {.defer_utf8 = 1}},
+    };
+    EXAMPLES_CHECK(examples);
+}
+
+static void without_a_hook_the_c_library_allocates(void)
+{
+    wsf_config config = {.server = 1};
+    wsf_parser_init(&parser, &config);
+    feed("02'x'*300000 00'x'*300000 80'x'*400000 01'a' 80'b' 02'left over'");
+    CHECK(next() == 1);
+    CHECK_TEXT(payload_text(event.data, event.size), "'x'*1000000");
+    wsf_parser_take(&parser);
+    free((void *)(uintptr_t)event.data);
+    CHECK(next() == 1);
+    CHECK_TEXT(payload_text(event.data, event.size), "'ab'");
+    CHECK(next() == 0);
+    wsf_parser_clear(&parser);
+}
+
+/* Fails the first allocation, the second ... until one run needs no more. What was said before the
+ * failure must be what the same run says without it. */
+static void check_every_allocation_failing(const char *notation, const char *log, uint8_t server,
+                                           const struct way *way, const struct cuts *cuts)
+{
+    static const char error[] = "error NO_MEMORY 1011";
+    wsf_config config = {.server = server};
+    for (size_t n = 1;; n++) {
+        size_t size;
+        const uint8_t *stream = frames(notation, server, &size);
+        memory_start(n);
+        const char *got = drive(&config, way, stream, size, cuts, NULL);
+        check_about(notation, n, way->window);
+        if (memory.requests < n) {
+            CHECK_TEXT(got, log);
+            CHECK(n > 1); /* or this example tests nothing */
+            return;
+        }
+        size_t said = strlen(got) >= sizeof error - 1 ? strlen(got) - (sizeof error - 1) : 0;
+        CHECK_TEXT(got + said, error);
+        CHECK(strncmp(got, log, said) == 0);
+        CHECK(memory.requests == n); /* a failed parser asks for nothing more */
+    }
+}
+
+static void every_allocation_can_fail(void)
+{
+    static const struct {
+        const char *notation, *log;
+        size_t step;
+    } cases[] = {
+        {"01'a' 80'b' 89'p' 01'c' 00'd' 80'e' 81'f'",
+         "text 'ab'; ping 'p'; text 'cde'; text 'f'", 0},
+        {"01'a' 80'b' 89'p' 81'long enough to be cut' 82'f'",
+         "text 'ab'; ping 'p'; text 'long enough to be cut'; binary 'f'", 3},
+        {"81'x'*1000000 82'y'*3", "text 'x'*1000000; binary 'yyy'", 50000},
+        {"02'x'*300000 00'x'*300000 80'x'*400000 82'y'", "binary 'x'*1000000; binary 'y'", 70000},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (uint8_t server = 0; server < 2; server++) {
+            for (size_t w = 0; w < ways_count; w++)
+                check_every_allocation_failing(cases[i].notation, cases[i].log, server, &ways[w],
+                                               &(struct cuts){SIZE_MAX, SIZE_MAX, cases[i].step});
+        }
+    }
+}
+
+static void window_says_that_memory_is_out(void)
+{
+    uint8_t *data = NULL;
+    start((wsf_config){0});
+    memory_start(1);
+    feed("82:5");
+    CHECK(next() == 0);
+    CHECK(wsf_parser_window(&parser, &data, 1) == WSF_ERR_NO_MEMORY);
+    CHECK(next() == WSF_ERR_NO_MEMORY);
+    CHECK(wsf_parser_window(&parser, &data, 1) <= 0);
+    CHECK(next() == WSF_ERR_NO_MEMORY);
+    finish();
+}
+
+int main(void)
+{
+    TEST(window_is_for_payloads_only);
+    TEST(window_is_bounded_by_the_frame);
+    TEST(window_before_the_first_byte_of_the_payload);
+    TEST(window_need_not_be_used);
+    TEST(window_is_not_for_control_frames);
+    TEST(window_spares_the_next_message);
+    TEST(no_window_after_an_error_or_a_close);
+    TEST(a_block_that_is_taken_is_the_callers);
+    TEST(a_block_is_freed_with_the_next_call_or_with_the_parser);
+    TEST(a_parser_can_be_started_again);
+    TEST(the_callers_failure_stays);
+    TEST(the_callers_failure_frees_the_block_of_the_last_event);
+    TEST(deferred_text_is_unchecked_only_where_it_lies_whole);
+    TEST(deferred_or_not_good_text_is_the_same);
+    TEST(without_a_hook_the_c_library_allocates);
+    TEST(every_allocation_can_fail);
+    TEST(window_says_that_memory_is_out);
+    return check_report("parser_calls");
+}
