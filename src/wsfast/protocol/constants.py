@@ -77,7 +77,7 @@ def check_close(code: int, reason: str) -> bytes:
         ValueError: the code may not be sent, the reason is longer than 123 bytes of UTF-8, or it
             holds a lone surrogate and so has no UTF-8 form.
     """
-    if not isinstance(code, int) or isinstance(code, bool):
+    if isinstance(code, bool) or not isinstance(code, int):
         raise TypeError(f"close code must be an int, not {type(code).__name__}")
     if not isinstance(reason, str):
         raise TypeError(f"close reason must be a str, not {type(reason).__name__}")

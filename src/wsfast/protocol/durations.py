@@ -1,6 +1,5 @@
 """Durations as the seeds write them: a number of milliseconds or a Go duration string."""
 
-import math
 import re
 import reprlib
 from datetime import timedelta
@@ -61,9 +60,7 @@ def seconds(value: Duration | None, name: str) -> float | None:
     elif isinstance(value, timedelta):
         result = value.total_seconds()
     else:
-        if isinstance(value, float) and math.isnan(value):
-            raise InvalidOption(f"{name} must not be NaN")
-        # Clamped before the division, which overflows for a huge int.
+        # Clamped before the division, which overflows for a huge int; NaN ends as -1.
         result = max(-1.0, min(value, MAX_SECONDS * 1000 + 1)) / 1000
     if result <= 0:
         raise InvalidOption(f"{name} must be above zero; None means no limit")

@@ -3,7 +3,7 @@
 import re
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeAlias, overload
+from typing import Any, ClassVar, TypeAlias, overload
 
 from wsfast.protocol.errors import InvalidOption
 
@@ -81,6 +81,11 @@ class Headers:
     def __eq__(self, other: object) -> bool:
         return self._index == other._index if isinstance(other, Headers) else NotImplemented
 
+    __hash__: ClassVar[None]  # type: ignore[assignment]  # mypy has no other way to say so
+
+    def __reduce__(self) -> tuple[type["Headers"], tuple[list[tuple[str, str]]]]:
+        return Headers, (self._raw,)
+
     def __repr__(self) -> str:
         return f"Headers({self._raw!r})"
 
@@ -156,7 +161,7 @@ def split_tokens(value: str) -> list[str]:
     return [element for part in value.split(",") if (element := part.strip(" \t"))]
 
 
-def _pairs(value: HeadersLike, option: str) -> Iterator[tuple[str, str]]:
+def _pairs(value: object, option: str) -> Iterator[tuple[Any, Any]]:
     expected = f"{option} must be a mapping or pairs of str"
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise TypeError(f"{expected}, not {type(value).__name__}")

@@ -9,7 +9,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _SCHEME = r"(?P<scheme>[a-z][a-z0-9+.-]*)"
 _PORT = r"[1-9][0-9]{0,4}"
 _IPV6 = r"\[[0-9a-f:.]+\]"
-_HOST = rf"(?P<host>(?:[a-z0-9_-]+\.)*+[a-z0-9_-]++\.?|{_IPV6})"
+_HOST = rf"(?P<host>[a-z0-9_-]++(?:\.[a-z0-9_-]++)*+\.?|{_IPV6})"
 _ORIGIN = re.compile(rf"{_SCHEME}://{_HOST}(?::(?P<port>{_PORT}))?")
 _HOST_HEADER = re.compile(rf"{_HOST}(?::(?P<port>{_PORT}))?")
 _PATTERN = re.compile(
@@ -74,7 +74,8 @@ class OriginPolicy:
         """
         if origin is None or self._any:
             return True
-        if len(origin) > _MAX_LENGTH:
+        # Some letters outside ASCII are ASCII in lower case.
+        if len(origin) > _MAX_LENGTH or not origin.isascii():
             return False
         match = _ORIGIN.fullmatch(origin.lower())
         if match is None:
@@ -91,13 +92,13 @@ def _port(match: re.Match[str], scheme: str) -> int | None:
 
 
 def _same(scheme: str, name: str, port: int | None, host: str | None) -> bool:
-    match = _HOST_HEADER.fullmatch(host.lower()) if host else None
+    match = _HOST_HEADER.fullmatch(host.lower()) if host and host.isascii() else None
     return match is not None and match["host"] == name and _port(match, scheme) == port
 
 
 def _rule(pattern: str) -> _Rule:
     parts = _PATTERN.fullmatch(pattern.lower())
-    if parts is None:
+    if parts is None or not pattern.isascii():
         raise InvalidOption(
             f"origins: {pattern!r} is not a pattern such as 'https://*.example.com' or "
             "'localhost:*'; hosts outside ASCII stand in xn-- form"
