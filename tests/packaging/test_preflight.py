@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows builds without make")
+
 SCRIPT = Path(__file__).parents[2] / ".ci" / "preflight.py"
 
 
