@@ -157,6 +157,13 @@ def test_errors_quote_hostile_input_only_in_part() -> None:
     assert len(str(caught.value)) < 300
 
 
+@pytest.mark.parametrize("part", ["1", ".", "1.", "1s", "1ns.", "0", "x", "-", "1.5h"])
+def test_hostile_input_takes_linear_time(part: str) -> None:
+    # Quadratic time would take an hour and run into the limit of any test.
+    with pytest.raises(InvalidOption):
+        seconds(part * 200_000 + "!", "x")
+
+
 PARTS = st.lists(
     st.tuples(
         st.integers(0, 10**7),

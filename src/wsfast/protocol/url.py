@@ -157,10 +157,10 @@ def _address(address: str) -> tuple[str, int | None]:
         host, colon, port = _ipv6(literal), after[:1], after[1:]
     else:
         name, colon, port = address.partition(":")
-        if not name:
-            raise InvalidURL("URL has no host")
         if ":" in port:
             raise InvalidURL("URL has a malformed host; IPv6 addresses stand in brackets")
+        if not name:
+            raise InvalidURL("URL has no host")
         host = ascii_host(_percent_decoded(name, "host"))
     if not colon:
         return host, None
