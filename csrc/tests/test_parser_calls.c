@@ -143,6 +143,17 @@ static void window_spares_the_next_message(void)
     finish();
 }
 
+static void window_right_after_an_event(void)
+{
+    uint8_t *data = NULL;
+    start((wsf_config){0});
+    feed("01'a' 80'b'");
+    CHECK(next() == 1 && event.owned);
+    CHECK(wsf_parser_window(&parser, &data, 1) == 0);
+    CHECK(next() == 0 && memory.blocks == 0);
+    finish();
+}
+
 static void no_window_after_an_error_or_a_close(void)
 {
     uint8_t *data = NULL;
@@ -349,6 +360,7 @@ int main(void)
     TEST(window_need_not_be_used);
     TEST(window_is_not_for_control_frames);
     TEST(window_spares_the_next_message);
+    TEST(window_right_after_an_event);
     TEST(no_window_after_an_error_or_a_close);
     TEST(a_block_that_is_taken_is_the_callers);
     TEST(a_block_is_freed_with_the_next_call_or_with_the_parser);
