@@ -1,0 +1,46 @@
+"""WebSocket for Python with a C hot path.
+
+The functions of this module are the ID API: connections as plain integers, with callbacks from
+background threads (see `wsfast.api`). Other faces: `wsfast.server` (a threaded server),
+`wsfast.codec` (frames to messages and back, without I/O).
+"""
+
+from wsfast._version import __version__
+from wsfast.api import (
+    ConnectionInfo,
+    close,
+    connect,
+    current,
+    disconnect_all,
+    get_messages,
+    get_messages_json,
+    get_state,
+    get_url,
+    is_connected,
+    send,
+)
+
+# Not in __all__: a star import should not take the built-in list away.
+from wsfast.api import list as list
+from wsfast.protocol.constants import CloseCode, State
+from wsfast.protocol.errors import InvalidOption, InvalidURL, WebSocketError
+
+__all__ = [
+    "CloseCode",
+    "ConnectionInfo",
+    "InvalidOption",
+    "InvalidURL",
+    "State",
+    "WebSocketError",
+    "__version__",
+    "close",
+    "connect",
+    "current",
+    "disconnect_all",
+    "get_messages",
+    "get_messages_json",
+    "get_state",
+    "get_url",
+    "is_connected",
+    "send",
+]

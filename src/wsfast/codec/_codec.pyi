@@ -1,6 +1,5 @@
 """What the compiled module offers. The docstrings live here, where editors and readers look."""
 
-
 from typing import Any, ClassVar, TypeAlias, final
 
 from typing_extensions import Buffer
@@ -89,7 +88,8 @@ class Decoder:
         max_fragments: int = 131072,
         buffer_size: int = 65536,
     ) -> None:
-        """
+        """Makes a decoder for one connection.
+
         Args:
             server: decode what clients send (masked frames) rather than what servers send.
             max_message: bytes of a message; one more is a `Failure` with code 1009. 0: no limit.

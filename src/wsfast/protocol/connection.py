@@ -20,7 +20,6 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from wsfast.codec import Close, Decoder, Failure, Outbox, Ping, Pong
-
 from wsfast.protocol.constants import MAX_CLOSE_REASON, CloseCode, State, check_close
 from wsfast.protocol.errors import (
     ConnectError,
@@ -170,7 +169,7 @@ class Connection:
         if self.state is State.CONNECTING:
             assert self._scratch is not None
             return self._feed_handshake(bytes(self._scratch[:size]), now)
-        if self._ignores_input:
+        if self.input_ended:
             return ()
         self._alive_at = now
         try:
@@ -182,7 +181,7 @@ class Connection:
         """As `received`, for bytes that lie elsewhere."""
         if self.state is State.CONNECTING:
             return self._feed_handshake(bytes(data), now)
-        if self._ignores_input:
+        if self.input_ended:
             return ()
         self._alive_at = now
         try:
@@ -213,13 +212,17 @@ class Connection:
         return ()
 
     def _react(self, reaction: Close | Failure, now: float) -> None:
-        if self._reaction is None:
-            self._reaction = reaction
-            if self.state is State.CONNECTED:
-                self._deadline = now + self._options.close_timeout
+        if self._reaction is not None:
+            return
+        self._reaction = reaction
+        if self._close_sent:
+            self.settle(now)  # no reply can be sent any more
+        else:
+            self._deadline = now + self._options.close_timeout
 
     @property
-    def _ignores_input(self) -> bool:
+    def input_ended(self) -> bool:
+        """Whether no more messages can come."""
         return self._close_received or self.error is not None or self.finished
 
     def eof(self, now: float) -> None:
@@ -232,7 +235,7 @@ class Connection:
 
     def _lost(self, now: float, while_opening: ConnectError, text: str) -> None:
         if self.state is State.CONNECTING:
-            self.fail_opening(while_opening)
+            self.abandon(while_opening)
             return
         self.settle(now)  # the close frame may have come in the last bytes
         if not self._close_received and self.error is None:
@@ -248,7 +251,7 @@ class Connection:
             self._refuse(refusal, now)
             return ()
         except HandshakeError as error:
-            self.fail_opening(error)
+            self.abandon(error)
             return ()
         if complete and not self._server:
             return self._open(now)
@@ -283,10 +286,11 @@ class Connection:
         leftover = self.handshake.leftover
         return self.feed(leftover, now) if leftover else ()
 
-    def fail_opening(self, error: WebSocketError) -> None:
-        """Ends an opening that cannot succeed, for a reason that the driver knows."""
-        self._close_with_error(error)
-        self._finish()
+    def abandon(self, error: WebSocketError) -> None:
+        """Ends it at once, for a reason that the driver knows."""
+        if not self.finished:
+            self._close_with_error(error)
+            self._finish()
 
     # -------------------------------------------------------------- bytes out
 
@@ -410,7 +414,7 @@ class Connection:
             return
         if self.state is not State.CONNECTED:
             if _reached(self._deadline, now):
-                self._give_up(now)
+                self._give_up()
             return
         if not reading:
             self._alive_at = self._message_at = now
@@ -427,10 +431,7 @@ class Connection:
                 self._keepalive = self.ping(b"wsfast %d" % self._pings_sent, now), now
             self._ping_due = _later(now, self._options.ping_interval)
 
-    def _give_up(self, now: float) -> None:
-        if self._reaction is not None:
-            self.settle(now)
-            return
+    def _give_up(self) -> None:
         if self.state is State.CONNECTING:
             self._close_with_error(ConnectTimeout("timeout: not open within dial_timeout"))
         elif not self._close_received and self.error is None:

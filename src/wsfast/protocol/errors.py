@@ -169,6 +169,12 @@ class ForkedError(ConnectionClosed):
         super().__init__(code, reason, clean=clean)
 
 
+class QueueFull(WebSocketError):
+    """The send queue has no room for the message, and ``send_overflow`` is "fail"."""
+
+    retryable = True
+
+
 class SendTimeout(WebSocketError, TimeoutError):
     """``write_timeout`` ran out before there was room for the message. The text says "timeout"."""
 

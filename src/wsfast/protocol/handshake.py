@@ -46,14 +46,17 @@ class Request:
 
     @property
     def path(self) -> str:
+        """The path without the query, percent-encoded as it came."""
         return self.target.partition("?")[0]
 
     @property
     def query(self) -> str:
+        """What follows the question mark; empty if nothing does."""
         return self.target.partition("?")[2]
 
     @property
     def origin(self) -> str | None:
+        """The Origin header, which browsers send (RFC 6454)."""
         return self.headers.get("Origin")
 
     @property
@@ -204,7 +207,7 @@ class ClientHandshake(_Reader):
         if chosen:
             subprotocol = _single(headers, "Sec-WebSocket-Protocol")
             if subprotocol not in self._options.protocols:
-                raise HandshakeError(f"the server chose a subprotocol that was not offered: {chosen}")
+                raise HandshakeError(f"the server chose {chosen}, which was not offered")
             self.subprotocol = subprotocol
         self.response = Response(101, headers)
 

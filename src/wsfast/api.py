@@ -1,0 +1,410 @@
+"""The ID API: connections as plain integers, callbacks from background threads (seed 004).
+
+    def on_message(data):
+        print("echo:", data)
+        wsfast.close(wsfast.current())
+
+    ws = wsfast.connect("wss://echo.example.com", on_message=on_message)
+
+Any function may be called from any thread and from inside any callback. None of them waits for the
+network, but for `send` when the send queue is full.
+
+Each connection has a thread of its own that opens it, reads, and runs its callbacks, so these never
+overlap and keep their order: `on_open`, then messages, then exactly one `on_close`, with `on_error`
+before it if there was an error. While a callback runs, its connection is not read from.
+
+`_lock` guards the registry and is not held while a callback runs or a connection is used.
+"""
+
+import atexit
+import base64
+import builtins
+import itertools
+import json
+import logging
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
+
+from wsfast.protocol.connection import Message
+from wsfast.protocol.constants import CloseCode, State
+from wsfast.protocol.errors import (
+    ConnectionClosed,
+    InvalidURL,
+    QueueFull,
+    SendTimeout,
+    WebSocketError,
+)
+from wsfast.protocol.options import ClientOptions, ClientOptionsDict, client_options
+from wsfast.protocol.url import URL, parse_url
+from wsfast.threads.client import Dial
+from wsfast.threads.dial import Cancelled
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = [
+    "ConnectionInfo",
+    "close",
+    "connect",
+    "current",
+    "disconnect_all",
+    "get_messages",
+    "get_messages_json",
+    "get_state",
+    "get_url",
+    "is_connected",
+    "list",
+    "send",
+]
+
+Callback: TypeAlias = Callable[..., object] | None
+
+logger = logging.getLogger("wsfast")
+
+ENDED_KEPT = 1024
+"""How many ended connections are remembered, with the messages that nobody has taken."""
+
+EXIT_GRACE = 1.0
+"""Seconds that open connections get to say goodbye when the interpreter exits."""
+
+_UNSET: Any = object()
+
+
+class ConnectionInfo(TypedDict):
+    """One entry of `list`."""
+
+    id: int
+    url: str
+    state: str
+
+
+class _Session:
+    """One id: its connection, its callbacks, the thread that runs them."""
+
+    def __init__(
+        self, number: int, url: URL, options: ClientOptions, callbacks: dict[str, Callback]
+    ) -> None:
+        self.number = number
+        self.url = url.text
+        self.dial = Dial(url, options)
+        self.connection = self.dial.connection
+        self._callbacks = callbacks
+        self.thread = threading.Thread(target=self._run, name=f"wsfast-{number}", daemon=True)
+
+    @property
+    def active(self) -> bool:
+        return self.connection.state not in (State.DISCONNECTED, State.ERROR)
+
+    def close(self, code: int, reason: str) -> None:
+        if self.connection.state is State.CONNECTING:
+            self.dial.cancel()
+        # If it has been opened in this moment it is closed like any other.
+        self.connection.close(code, reason)
+
+    def _run(self) -> None:
+        _current.number = self.number
+        connection = self.connection
+        try:
+            self.dial.open()
+        except Cancelled:
+            pass
+        except WebSocketError:
+            pass  # it is connection.error
+        except Exception as exc:  # a bug here or in a library: the callbacks must know all the same
+            logger.exception("opening connection %d failed", self.number)
+            connection.abandon(WebSocketError(f"internal error: {exc!r}"))
+        else:
+            self._call("on_open")
+            connection.run(self._deliver if self._callbacks["on_message"] else None)
+        if connection.error is not None:
+            self._call("on_error", str(connection.error))
+        code = connection.close_code
+        self._call(
+            "on_close",
+            int(CloseCode.ABNORMAL_CLOSURE if code is None else code),
+            connection.close_reason,
+        )
+        _registry.ended(self)
+
+    def _deliver(self, messages: Sequence[Message]) -> None:
+        on_message = self._callbacks["on_message"]
+        assert on_message is not None
+        left = iter(messages)
+        while True:
+            try:
+                for message in left:
+                    on_message(message)
+            except Exception as exc:
+                logger.exception("on_message of connection %d raised", self.number)
+                self._report("on_message", exc)
+            else:
+                return
+
+    def _call(self, name: str, *args: object) -> None:
+        callback = self._callbacks[name]
+        if callback is None:
+            return
+        try:
+            callback(*args)
+        except Exception as exc:
+            logger.exception("%s of connection %d raised", name, self.number)
+            if name != "on_error":
+                self._report(name, exc)
+
+    def _report(self, name: str, exc: Exception) -> None:
+        """An exception in a callback is told, and changes nothing else."""
+        self._call("on_error", f"{name} raised {type(exc).__name__}: {exc}")
+
+
+class _Registry:
+    """All ids. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._sessions: dict[int, _Session] = {}
+        self._ended: OrderedDict[int, _Session] = OrderedDict()
+
+    def after_fork(self) -> None:
+        """In the child: another thread may have held the lock; the connections know themselves."""
+        self._lock = threading.Lock()
+
+    def number(self) -> int:
+        with self._lock:
+            return next(self._numbers)
+
+    def add(self, session: _Session) -> None:
+        with self._lock:
+            self._sessions[session.number] = session
+
+    def forget(self, session: _Session) -> None:
+        with self._lock:
+            self._sessions.pop(session.number, None)
+
+    def ended(self, session: _Session) -> None:
+        """The oldest of those that have ended are forgotten, so that there is no leak."""
+        with self._lock:
+            if self._sessions.pop(session.number, None) is not None:
+                self._ended[session.number] = session
+                while len(self._ended) > ENDED_KEPT:
+                    self._ended.popitem(last=False)
+
+    def get(self, number: int) -> _Session | None:
+        if not isinstance(number, int):
+            raise TypeError(f"id: expected an int, not {type(number).__name__}")
+        with self._lock:
+            return self._sessions.get(number) or self._ended.get(number)
+
+    def active(self) -> builtins.list[_Session]:
+        with self._lock:
+            sessions = [*self._sessions.values()]
+        return [session for session in sessions if session.active]
+
+    def running(self) -> builtins.list[_Session]:
+        with self._lock:
+            return [*self._sessions.values()]
+
+
+_registry = _Registry()
+_current = threading.local()
+
+
+def connect(
+    url: str,
+    on_message: Callback = None,
+    on_open: Callback = None,
+    on_close: Callback = None,
+    on_error: Callback = None,
+    user_data: Any = _UNSET,
+    **options: Unpack[ClientOptionsDict],
+) -> int:
+    """Opens a connection in the background (seed 004: `xoron_websocket_connect`).
+
+    Args:
+        url: `ws://` or `wss://`.
+        on_message: called with each message, `str` or `bytes`. Without it, messages wait for
+            `get_messages`; while `receive_queue_messages` or `receive_queue_bytes` wait, nothing
+            more is read.
+        on_open: called without arguments. It may run before `connect` has returned; `current()`
+            tells it the id.
+        on_close: called exactly once, with the close code (1006 if no close frame came) and the
+            reason.
+        on_error: called with a text. It holds "connection refused", "timeout" or "TLS" where that
+            is what happened.
+        user_data: if given, the last argument of every callback.
+        options: see `wsfast.protocol.options.ClientOptionsDict`; a duration is a number of
+            milliseconds, a Go duration string such as "1m30s", or a `timedelta`.
+
+    Returns an id above 0, which is never used again; or 0 for a bad URL, after `on_error` was
+    called with what is wrong.
+
+    Raises `TypeError` for an unknown option or a wrong type, `InvalidOption` (a `ValueError`) for a
+    wrong value. Then nothing has been sent.
+    """
+    callbacks: dict[str, Callback] = {
+        "on_message": on_message,
+        "on_open": on_open,
+        "on_close": on_close,
+        "on_error": on_error,
+    }
+    for name, callback in callbacks.items():
+        if callback is not None and not callable(callback):
+            raise TypeError(f"{name}: {callback!r} is not callable")
+        if callback is not None and user_data is not _UNSET:
+            callbacks[name] = _with_user_data(callback, user_data)
+    checked = client_options(**options)
+    number = _registry.number()
+    try:
+        session = _Session(number, parse_url(url), checked, callbacks)
+        _registry.add(session)
+        _start(session)
+    except (InvalidURL, _NoThread) as exc:
+        logger.debug("no connection: %s", exc)
+        if callbacks["on_error"] is not None:
+            callbacks["on_error"](str(exc))
+        return 0
+    return number
+
+
+class _NoThread(Exception):
+    """The system has no thread left."""
+
+
+def _start(session: _Session) -> None:
+    try:
+        session.thread.start()
+    except RuntimeError as exc:
+        _registry.forget(session)
+        session.close(CloseCode.NORMAL, "")
+        raise _NoThread(f"cannot start a thread for the connection: {exc}") from exc
+
+
+def _with_user_data(callback: Callable[..., object], user_data: object) -> Callable[..., object]:
+    def call(*args: object) -> object:
+        return callback(*args, user_data)
+
+    return call
+
+
+def send(id: int, data: "str | Buffer") -> bool:
+    """Sends a message: `str` as text, bytes-like data as binary (seed 004).
+
+    Returns True once the message is sent or queued. False, and nothing was queued: while
+    connecting, after the end, for an unknown id, or when the send queue had no room within
+    `write_timeout`.
+
+    Raises `TypeError` for other data, `ValueError` for a `str` with lone surrogates.
+    """
+    session = _registry.get(id)
+    if session is None:
+        return False
+    try:
+        session.connection.send(data)
+    except (ConnectionClosed, SendTimeout, QueueFull):
+        return False
+    except WebSocketError:
+        return False  # not connected yet
+    return True
+
+
+def close(id: int, code: int = CloseCode.NORMAL, reason: str = "") -> bool:
+    """Begins to close a connection, after what is queued, and does not wait (seed 004).
+
+    `on_close` follows by `close_timeout` at the latest. Returns False for an unknown id, True
+    otherwise, also if it is closed or closing already.
+
+    Raises `TypeError` or `ValueError` for a code or reason that may not be sent (RFC 6455, 7.4).
+    """
+    session = _registry.get(id)
+    if session is None:
+        return False
+    session.close(code, reason)
+    return True
+
+
+def is_connected(id: int) -> bool:
+    """Whether messages can be sent (seed 004). False for an unknown id."""
+    session = _registry.get(id)
+    return session is not None and session.connection.state is State.CONNECTED
+
+
+def get_messages(id: int) -> builtins.list[str | bytes]:
+    """Takes all messages that wait, in order: `str` for text, `bytes` for binary (seed 004).
+
+    For connections without `on_message`. What arrived before a close can still be taken after it,
+    as long as the id is one of the last 1024 that ended. Empty for an unknown id.
+    """
+    session = _registry.get(id)
+    return [] if session is None else session.connection.take_all()
+
+
+def get_messages_json(id: int) -> str:
+    """As `get_messages`, as a JSON array, which is what the C function returned (seed 004).
+
+    A text message is a string, a binary one an object: `{"binary": "<its bytes in base64>"}`.
+    """
+    return json.dumps(
+        [
+            message
+            if isinstance(message, str)
+            else {"binary": base64.b64encode(message).decode("ascii")}
+            for message in get_messages(id)
+        ],
+        ensure_ascii=False,
+    )
+
+
+def get_state(id: int) -> str:
+    """ "disconnected", "connecting", "connected", "closing" or "error" (seed 004).
+
+    "error" if the connection has ended because of one. "disconnected" for an unknown id.
+    """
+    session = _registry.get(id)
+    return (State.DISCONNECTED if session is None else session.connection.state).label
+
+
+def get_url(id: int) -> str:
+    """The URL as it was given to `connect` (seed 004). Empty for an unknown id."""
+    session = _registry.get(id)
+    return "" if session is None else session.url
+
+
+def disconnect_all() -> None:
+    """Closes all connections with code 1000 and does not wait (seed 004)."""
+    for session in _registry.active():
+        session.close(CloseCode.NORMAL, "")
+
+
+def list() -> builtins.list[ConnectionInfo]:
+    """The connections that have not ended: id, url and state of each (seed 004)."""
+    return [
+        {"id": s.number, "url": s.url, "state": s.connection.state.label}
+        for s in _registry.active()
+    ]
+
+
+def current() -> int:
+    """Inside a callback the id of the connection that it belongs to; 0 elsewhere."""
+    number: int = getattr(_current, "number", 0)
+    return number
+
+
+def _at_exit() -> None:
+    """Says goodbye to all, and does not let anybody hold the interpreter up."""
+    deadline = time.monotonic() + EXIT_GRACE
+    sessions = _registry.running()
+    for session in sessions:
+        session.close(CloseCode.GOING_AWAY, "")
+    for session in sessions:
+        session.thread.join(max(0.0, deadline - time.monotonic()))
+        session.connection.abandon(WebSocketError("the interpreter exits"))
+
+
+atexit.register(_at_exit)
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_registry.after_fork)

@@ -1,0 +1,1 @@
+"""The driver for threads: sockets and TLS below `wsfast.protocol`'s decisions."""

@@ -1,0 +1,233 @@
+"""From a host name to a TCP connection: name resolution and Happy Eyeballs (RFC 8305).
+
+One deadline bounds all of it, and another thread may cancel it at any time.
+"""
+
+import errno
+import os
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain, zip_longest
+from typing import Any, TypeAlias
+
+from wsfast.protocol.errors import ConnectError, ConnectTimeout, WebSocketError
+
+__all__ = ["Cancel", "Cancelled", "connect_tcp", "interleave", "resolve"]
+
+Address: TypeAlias = tuple[socket.AddressFamily, Any]
+
+ATTEMPT_DELAY = 0.25
+"""Seconds before the next address is tried beside the ones in progress (RFC 8305, section 5)."""
+
+
+class Cancelled(WebSocketError):
+    """The dial was given up by `Cancel.cancel`."""
+
+
+class Cancel:
+    """Lets any thread interrupt an opening. Thread-safe; `_lock` guards the two fields."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._interrupt: Callable[[], object] | None = None
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Interrupts what is going on, and everything that would begin after it."""
+        with self._lock:
+            self.cancelled = True
+            if self._interrupt is not None:
+                self._interrupt()
+
+    def check(self) -> None:
+        """Raises `Cancelled` if it was."""
+        if self.cancelled:
+            raise Cancelled("cancelled")
+
+    @contextmanager
+    def interrupting(self, interrupt: Callable[[], object]) -> Iterator[None]:
+        """Within the block, `cancel` calls `interrupt`, which must not block. Raises `Cancelled`
+        at the start if it is too late."""
+        with self._lock:
+            self.check()
+            self._interrupt = interrupt
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._interrupt = None
+
+
+def remaining(deadline: float | None, what: str) -> float | None:
+    """Seconds until `deadline`; raises `ConnectTimeout` naming `what` if it has passed."""
+    if deadline is None:
+        return None
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise ConnectTimeout(f"timeout: {what} not finished within dial_timeout")
+    return left
+
+
+# ---------------------------------------------------------------- names
+
+
+def resolve(host: str, port: int, deadline: float | None, cancel: Cancel) -> list[Address]:
+    """The addresses of a host, as the system orders them.
+
+    The system's resolver knows no deadline, so it runs on a thread of its own, which is left
+    behind if the deadline passes first.
+
+    Raises `ConnectError`, `ConnectTimeout`, `Cancelled`.
+    """
+    try:
+        return _getaddrinfo(host, port, socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        pass  # a name, then
+    done = threading.Event()
+    result: list[list[Address] | Exception] = []
+
+    def look_up() -> None:
+        try:
+            result.append(_getaddrinfo(host, port, 0))
+        except (OSError, UnicodeError) as exc:
+            result.append(exc)
+        done.set()
+
+    with cancel.interrupting(done.set):
+        threading.Thread(target=look_up, name="wsfast-resolve", daemon=True).start()
+        done.wait(remaining(deadline, f"looking up {host}"))
+    cancel.check()
+    if not result:
+        raise ConnectTimeout(f"timeout: looking up {host} not finished within dial_timeout")
+    if isinstance(result[0], Exception):
+        raise ConnectError(f"cannot find the address of {host}: {result[0]}") from result[0]
+    return result[0]
+
+
+def _getaddrinfo(host: str, port: int, flags: int) -> list[Address]:
+    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    return [(family, address) for family, _, _, _, address in infos]
+
+
+def interleave(addresses: list[Address]) -> list[Address]:
+    """Alternates between the address families, the system's favourite first (RFC 8305, 4)."""
+    first = [a for a in addresses if a[0] == addresses[0][0]]
+    others = [a for a in addresses if a[0] != addresses[0][0]]
+    return [a for a in chain.from_iterable(zip_longest(first, others)) if a is not None]
+
+
+# ---------------------------------------------------------------- TCP
+
+
+def connect_tcp(host: str, port: int, deadline: float | None, cancel: Cancel) -> socket.socket:
+    """A connected, blocking socket with TCP_NODELAY.
+
+    The addresses are tried one after the other, each with a head start over the next; the first
+    that connects wins.
+
+    Raises `ConnectError`, `ConnectTimeout` (`deadline` is on the clock of `time.monotonic`),
+    `Cancelled`.
+    """
+    addresses = interleave(resolve(host, port, deadline, cancel))
+    with _Race(addresses, f"{host} port {port}") as race, cancel.interrupting(race.wake):
+        return race.run(deadline, cancel)
+
+
+class _Race:
+    """Connection attempts under way at the same time."""
+
+    def __init__(self, addresses: list[Address], where: str) -> None:
+        self._waiting = addresses[::-1]
+        self._where = where
+        self._errors: list[OSError] = []
+        self._selector = selectors.DefaultSelector()
+        self._woken, self._waker = socket.socketpair()
+        self._waker.setblocking(False)
+        self._selector.register(self._woken, selectors.EVENT_READ)
+
+    def __enter__(self) -> "_Race":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for key in list(self._selector.get_map().values()):
+            if isinstance(key.fileobj, socket.socket):
+                key.fileobj.close()
+        self._selector.close()
+        self._waker.close()
+
+    def wake(self) -> None:
+        self._waker.send(b"x")
+
+    def run(self, deadline: float | None, cancel: Cancel) -> socket.socket:
+        next_start = time.monotonic()
+        while True:
+            cancel.check()
+            left = remaining(deadline, f"connecting to {self._where}")
+            running = len(self._selector.get_map()) - 1
+            if self._waiting and (running == 0 or time.monotonic() >= next_start):
+                winner = self._start(*self._waiting.pop())
+                if winner is not None:
+                    return winner
+                next_start = time.monotonic() + ATTEMPT_DELAY
+                continue
+            if running == 0:
+                raise self._failure()
+            if self._waiting:
+                head_start = max(0.0, next_start - time.monotonic())
+                left = head_start if left is None else min(left, head_start)
+            for key, _ in self._selector.select(left):
+                assert isinstance(key.fileobj, socket.socket)
+                if key.fileobj is not self._woken and self._connected(key.fileobj):
+                    return key.fileobj
+
+    def _start(self, family: socket.AddressFamily, address: Any) -> socket.socket | None:
+        """Begins an attempt; returns the socket if it is connected at once."""
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as exc:  # a family that this system does not speak
+            self._errors.append(exc)
+            return None
+        sock.setblocking(False)
+        try:
+            code = sock.connect_ex(address)
+        except OSError as exc:  # an address that does not fit the family's form
+            sock.close()
+            self._errors.append(exc)
+            return None
+        if code == 0:
+            return _ready(sock)
+        if code in (errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN, errno.EALREADY):
+            self._selector.register(sock, selectors.EVENT_WRITE)
+            return None
+        sock.close()
+        self._errors.append(OSError(code, os.strerror(code)))
+        return None
+
+    def _connected(self, sock: socket.socket) -> bool:
+        self._selector.unregister(sock)
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code == 0:
+            _ready(sock)
+            return True
+        sock.close()
+        self._errors.append(OSError(code, os.strerror(code)))
+        return False
+
+    def _failure(self) -> ConnectError:
+        """One sentence for all that was tried; the words are those programs look for."""
+        if all(isinstance(exc, ConnectionRefusedError) for exc in self._errors):
+            return ConnectError(f"connection refused by {self._where}")
+        if all(isinstance(exc, TimeoutError) for exc in self._errors):
+            return ConnectTimeout(f"timeout: {self._where} does not answer")
+        texts = dict.fromkeys((exc.strerror or str(exc)).lower() for exc in self._errors)
+        return ConnectError(f"cannot connect to {self._where}: {'; '.join(texts)}")
+
+
+def _ready(sock: socket.socket) -> socket.socket:
+    sock.setblocking(True)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock

@@ -1,0 +1,247 @@
+"""A threaded server: one thread accepts, one thread for each connection runs the handler."""
+
+import contextlib
+import errno
+import logging
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, TypeAlias, Unpack
+
+from wsfast.protocol.connection import Connection as Protocol
+from wsfast.protocol.constants import CloseCode
+from wsfast.protocol.errors import ConnectionClosed, WebSocketError
+from wsfast.protocol.options import ServerOptions, ServerOptionsDict, server_options
+from wsfast.threads.connection import Connection
+from wsfast.threads.stream import PlainStream, Stream, TLSStream
+
+__all__ = ["Handler", "Server", "serve"]
+
+Handler: TypeAlias = Callable[[Connection], object]
+
+logger = logging.getLogger("wsfast.server")
+
+_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_PAUSE = 0.1
+"""Seconds without accepting after the system has run out of descriptors."""
+
+
+class Server:
+    """A listening server; made by `serve`. Methods may be called from any thread.
+
+    `_lock` guards the set of connections and `_closing`; it is not held while a handler runs.
+    """
+
+    def __init__(
+        self, handler: Handler, sockets: list[socket.socket], options: ServerOptions
+    ) -> None:
+        self._handler = handler
+        self._options = options
+        self._sockets = sockets
+        self._lock = threading.Lock()
+        self._connections: dict[Connection, threading.Thread] = {}
+        self._closing = False
+        self._closed = threading.Event()
+        self._woken, self._waker = socket.socketpair()
+        self._thread = threading.Thread(target=self._accept_loop, name="wsfast-accept", daemon=True)
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """The TCP port, also where port 0 asked the system to choose one."""
+        port: int = self._sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def connections(self) -> list[Connection]:
+        """The connections of now, handshakes included."""
+        with self._lock:
+            return list(self._connections)
+
+    def serve_forever(self) -> None:
+        """Waits until `shutdown` has been called. The server works without this call, too."""
+        self._closed.wait()
+
+    def shutdown(
+        self, timeout: float = 10.0, *, code: int = CloseCode.GOING_AWAY, reason: str = ""
+    ) -> None:
+        """Stops accepting, closes every connection with `code`, and waits for their handlers.
+
+        After `timeout` seconds the connections that are left are dropped; handlers that still do
+        not return are left to themselves. Called twice, it waits twice and does nothing else.
+        Called from a handler, it does not wait for that one.
+        """
+        deadline = time.monotonic() + timeout
+        with self._lock:
+            first, self._closing = not self._closing, True
+        if first:
+            self._waker.send(b"x")
+            self._thread.join()
+            for connection in self.connections:
+                connection.close(code, reason)
+        self._join(deadline)
+        for connection in self.connections:
+            connection.abandon(ConnectionClosed(code, "the server was shut down"))
+        self._join(time.monotonic() + min(1.0, timeout))
+        self._closed.set()
+
+    def _join(self, deadline: float) -> None:
+        with self._lock:
+            threads = list(self._connections.values())
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.shutdown()
+
+    # -------------------------------------------------------------- accepting
+
+    def _accept_loop(self) -> None:
+        with contextlib.ExitStack() as stack:
+            selector = stack.enter_context(selectors.DefaultSelector())
+            for sock in (self._woken, self._waker, *self._sockets):
+                stack.callback(sock.close)
+            for sock in (self._woken, *self._sockets):
+                selector.register(sock, selectors.EVENT_READ)
+            while not self._closing:
+                for key, _ in selector.select():
+                    if key.fileobj is not self._woken and not self._closing:
+                        assert isinstance(key.fileobj, socket.socket)
+                        self._accept(key.fileobj)
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            sock, address = listener.accept()
+        except OSError as exc:
+            if exc.errno in _OUT_OF_DESCRIPTORS:
+                logger.error("cannot accept a connection: %s", exc)
+                self._closed.wait(_PAUSE)  # the listener stays readable: do not spin
+            return  # otherwise the client has gone again
+        sock.setblocking(True)
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = Connection(Protocol.server(self._options, time.monotonic()), self._options)
+        thread = threading.Thread(
+            target=self._serve, args=(connection, sock), name=f"wsfast-serve {address}", daemon=True
+        )
+        with self._lock:
+            full = len(self._connections) >= self._options.max_connections
+            if not full:
+                self._connections[connection] = thread
+        if full:
+            logger.warning("refused a connection: max_connections reached")
+            sock.close()
+            return
+        try:
+            thread.start()
+        except RuntimeError as exc:  # the system has no thread left
+            logger.error("cannot serve a connection: %s", exc)
+            self._forget(connection)
+            sock.close()
+
+    def _forget(self, connection: Connection) -> None:
+        with self._lock:
+            del self._connections[connection]
+
+    # -------------------------------------------------------------- serving
+
+    def _serve(self, connection: Connection, sock: socket.socket) -> None:
+        try:
+            try:
+                connection.start(self._stream(connection, sock))
+            except WebSocketError as exc:
+                logger.info("no connection: %s", exc)
+                connection.finish()
+            else:
+                self._handle(connection)
+        finally:
+            self._forget(connection)
+
+    def _stream(self, connection: Connection, sock: socket.socket) -> Stream:
+        if self._options.ssl_context is None:
+            return PlainStream(sock)
+        stream = TLSStream(sock, self._options.ssl_context, server_side=True)
+        try:
+            stream.handshake("a client", connection.deadline)
+        except WebSocketError as exc:
+            connection.abandon(exc)
+            sock.close()
+            raise
+        return stream
+
+    def _handle(self, connection: Connection) -> None:
+        code, reason = CloseCode.NORMAL, ""
+        try:
+            self._handler(connection)
+        except ConnectionClosed:
+            pass  # the handler need not catch what every handler sees
+        except Exception:
+            logger.exception("the handler failed")
+            code, reason = CloseCode.INTERNAL_ERROR, "handler failed"
+        connection.finish(code, reason)
+
+
+def serve(
+    handler: Handler,
+    host: str | None = None,
+    port: int = 0,
+    **options: Unpack[ServerOptionsDict],
+) -> Server:
+    """Starts a server: `handler(connection)` is called on a thread of its own for each client.
+
+        with serve(handler, "localhost", 8765) as server:
+            server.serve_forever()
+
+    When the handler returns the connection is closed with 1000, when it raises with 1011.
+
+    Args:
+        handler: gets a `Connection`: `send`, `receive`, `close`, iteration over messages,
+            `request`. `ConnectionClosed` may escape from it.
+        host: the name or address to listen on; None: every address, IPv6 and IPv4. All addresses
+            of a name are listened on.
+        port: the TCP port; 0: one that is free, see `Server.port`.
+        options: as a client's, with durations in milliseconds or as Go strings; `ssl_context` makes
+            it a wss:// server; see `ServerOptionsDict`.
+
+    Raises `TypeError`, `InvalidOption` for options, `OSError` if it cannot listen there.
+    """
+    if not callable(handler):
+        raise TypeError(f"handler: {handler!r} is not callable")
+    checked = server_options(**options)
+    return Server(handler, _listen(host, port), checked)
+
+
+def _listen(host: str | None, port: int) -> list[socket.socket]:
+    infos = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    with contextlib.ExitStack() as stack:
+        sockets: list[socket.socket] = []
+        for family, _, _, _, address in dict.fromkeys(infos):
+            # With port 0 the system chooses for the first address, and the others follow.
+            bound = sockets[0].getsockname()[1] if sockets else port
+            try:
+                sock = socket.create_server(
+                    (str(address[0]), bound), family=family, backlog=1024, dualstack_ipv6=False
+                )
+            except OSError as exc:
+                if exc.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and len(infos) > 1:
+                    continue  # a host without IPv6 resolves names to it all the same
+                raise
+            stack.callback(sock.close)
+            sock.setblocking(False)
+            sockets.append(sock)
+        if not sockets:
+            raise OSError(errno.EADDRNOTAVAIL, f"no address of {host} can be listened on")
+        stack.pop_all()
+    return sockets

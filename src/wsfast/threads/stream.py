@@ -1,0 +1,263 @@
+"""The bytes of one connection, in the clear or through TLS.
+
+A stream has one reader and one writer at a time, which may be different threads; who that is, is
+the connection's business. `abort` may be called by anyone at any time and wakes both. `close` frees
+the descriptor and is for when neither is inside.
+"""
+
+import contextlib
+import select
+import socket
+import ssl
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol, cast
+
+from wsfast.protocol.errors import CertificateError, ConnectError, ConnectTimeout, TLSError
+from wsfast.threads.dial import remaining
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["PlainStream", "Stream", "TLSStream"]
+
+CHUNK = 64 * 1024
+"""Bytes of ciphertext to receive at once."""
+
+_DONTWAIT: int | None = getattr(socket, "MSG_DONTWAIT", None)
+_NOSIGNAL: int = getattr(socket, "MSG_NOSIGNAL", 0)
+
+
+class Stream(Protocol):
+    """What a connection needs of its transport."""
+
+    sock: socket.socket
+
+    def receive_into(self, buffer: "bytearray | memoryview", deadline: float | None = None) -> int:
+        """Waits for bytes and returns how many; 0 at the end. Raises `OSError`, `TimeoutError`."""
+
+    def encode(self, data: bytes) -> bytes:
+        """What to put on the wire for `data`; with `b""`, what the transport itself has to say."""
+
+    def end(self) -> bytes:
+        """What to put on the wire last."""
+
+    @property
+    def has_output(self) -> bool:
+        """Whether `encode(b"")` would return something."""
+
+    def send_now(self, wire: "Buffer") -> int:
+        """Sends what can be sent without waiting; returns how much. Raises `OSError`."""
+
+    def wait_writable(self) -> None:
+        """Waits until `send_now` can send, or the stream is broken or aborted."""
+
+    def readable(self) -> bool:
+        """Whether bytes have arrived that nobody has received."""
+
+    def half_close(self) -> None:
+        """Tells the peer that nothing more will come."""
+
+    def abort(self) -> None:
+        """Ends the connection for both sides and wakes reader and writer."""
+
+    def close(self) -> None:
+        """Frees the descriptor."""
+
+
+def _wait(sock: socket.socket, *, write: bool, timeout: float | None) -> bool:
+    """Waits until a socket is ready, broken, or shut down; False if the time is up."""
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(sock, select.POLLOUT if write else select.POLLIN)
+        return bool(poll.poll(None if timeout is None else max(0.0, timeout) * 1000))
+    ready = select.select(
+        [] if write else [sock], [sock] if write else [], [sock], timeout
+    )  # pragma: no cover - Windows
+    return any(ready)  # pragma: no cover - Windows
+
+
+class PlainStream:
+    """A TCP socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+
+    @property
+    def has_output(self) -> bool:
+        return False
+
+    def receive_into(self, buffer: "bytearray | memoryview", deadline: float | None = None) -> int:
+        self.wait_readable(deadline)
+        return self.sock.recv_into(buffer)
+
+    def wait_readable(self, deadline: float | None) -> None:
+        """Waits until there is something to receive; raises `TimeoutError` at the deadline."""
+        if deadline is not None and not _wait(
+            self.sock, write=False, timeout=deadline - time.monotonic()
+        ):
+            raise TimeoutError("timeout")
+
+    def encode(self, data: bytes) -> bytes:
+        return data
+
+    def end(self) -> bytes:
+        return b""
+
+    def send_now(self, wire: "Buffer") -> int:
+        try:
+            if _DONTWAIT is not None:
+                return self.sock.send(wire, _DONTWAIT | _NOSIGNAL)
+            # Without the flag a send of what surely fits comes closest.
+            if not _wait(self.sock, write=True, timeout=0):  # pragma: no cover - Windows
+                return 0
+            return self.sock.send(memoryview(wire)[:8192])  # pragma: no cover - Windows
+        except BlockingIOError:
+            return 0
+
+    def wait_writable(self) -> None:
+        _wait(self.sock, write=True, timeout=None)
+
+    def readable(self) -> bool:
+        return _wait(self.sock, write=False, timeout=0)
+
+    def half_close(self) -> None:
+        self._shutdown(socket.SHUT_WR)
+
+    def abort(self) -> None:
+        self._shutdown(socket.SHUT_RDWR)
+
+    def _shutdown(self, how: int) -> None:
+        # Not connected any more? Then whoever waits has been woken already.
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(how)
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+class TLSStream(PlainStream):
+    """TLS over a TCP socket.
+
+    `SSLObject` is not safe to use from two threads, and two threads do use it here: `_lock` is held
+    around every call on it, and never while waiting for the network.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        context: ssl.SSLContext,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+    ) -> None:
+        super().__init__(sock)
+        self._lock = threading.Lock()
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(
+            self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
+        )
+
+    def handshake(self, who: str, deadline: float | None) -> None:
+        """Completes the TLS handshake with `who`.
+
+        Raises `CertificateError`, `TLSError`, `ConnectTimeout`.
+        """
+        what = f"the TLS handshake with {who}"
+        try:
+            while not self._handshake_step():
+                self._send_all(what, deadline)
+                remaining(deadline, what)
+                self.wait_readable(deadline)
+                self._receive_ciphertext()
+            self._send_all(what, deadline)
+        except ssl.SSLCertVerificationError as exc:
+            self._send_alert()
+            raise CertificateError(
+                f"TLS: the certificate of {who} was refused: {exc.verify_message}"
+            ) from exc
+        except (ConnectError, TimeoutError) as exc:
+            if isinstance(exc, ConnectTimeout):
+                raise
+            raise ConnectTimeout(f"timeout: {what} not finished within dial_timeout") from exc
+        except (ssl.SSLError, OSError) as exc:
+            self._send_alert()
+            detail = getattr(exc, "reason", None) or exc.strerror or str(exc)
+            raise TLSError(f"TLS: the handshake with {who} failed: {detail}") from exc
+
+    def _handshake_step(self) -> bool:
+        try:
+            with self._lock:
+                self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        return True
+
+    def _send_all(self, what: str, deadline: float | None) -> None:
+        wire = memoryview(self.encode(b""))
+        while wire:
+            if not _wait(self.sock, write=True, timeout=remaining(deadline, what)):
+                continue  # remaining() raises
+            wire = wire[self.send_now(wire) :]
+
+    def _send_alert(self) -> None:
+        """Lets the peer know why, if it still listens; nobody here depends on it."""
+        with contextlib.suppress(OSError):
+            self.send_now(self.encode(b""))
+
+    def _receive_ciphertext(self) -> bool:
+        """Waits for more from the network; False if that was the end."""
+        data = self.sock.recv(CHUNK)
+        with self._lock:
+            if data:
+                self._incoming.write(data)
+            else:
+                self._incoming.write_eof()
+        return bool(data)
+
+    def receive_into(self, buffer: "bytearray | memoryview", deadline: float | None = None) -> int:
+        while True:
+            size = self._decrypt(buffer)
+            if size is not None:
+                return size
+            self.wait_readable(deadline)
+            self._receive_ciphertext()
+
+    def _decrypt(self, buffer: "bytearray | memoryview") -> int | None:
+        """Fills the buffer with what has been received; None if that is nothing yet."""
+        size = 0
+        view = memoryview(buffer)
+        with self._lock:
+            # Asking first costs less than the exception that read() raises when it is empty.
+            while size < len(view) and (
+                self._tls.pending() or self._incoming.pending or self._incoming.eof
+            ):
+                try:
+                    # With a buffer it returns a size, which typeshed does not know.
+                    got = cast("int", self._tls.read(len(view) - size, view[size:]))
+                except ssl.SSLWantReadError:
+                    break  # the rest of a record is still to come
+                except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                    got = 0  # WebSocket's own close tells a truncation from an end
+                if got == 0:
+                    return size  # the end, or what came before it
+                size += got
+        return size or None
+
+    @property
+    def has_output(self) -> bool:
+        return self._outgoing.pending > 0
+
+    def encode(self, data: bytes) -> bytes:
+        with self._lock:
+            view = memoryview(data)
+            while view:
+                view = view[self._tls.write(view) :]
+            return self._outgoing.read()
+
+    def end(self) -> bytes:
+        with self._lock:
+            # It raises because the peer's own farewell has not come; ours is in the BIO.
+            with contextlib.suppress(ssl.SSLError):
+                self._tls.unwrap()
+            return self._outgoing.read()
