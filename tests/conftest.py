@@ -1,0 +1,191 @@
+"""What many tests need: certificates, echo servers, and a check that nothing is left over."""
+
+import gc
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import trustme
+
+import wsfast
+from wsfast.server import Connection, Server, serve
+
+JOIN = 10.0
+"""Seconds that a thread of ours gets to end. Only a failing test waits that long."""
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """A certificate authority made for this run, and what it issued for localhost."""
+
+    authority: trustme.CA
+    server: ssl.SSLContext
+    client: ssl.SSLContext
+
+    def issue(self, *names: str) -> ssl.SSLContext:
+        """A server's context with a certificate for other names."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.authority.issue_cert(*names).configure_cert(context)
+        return context
+
+
+@pytest.fixture(scope="session")
+def certificates() -> Certificates:
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "127.0.0.1", "::1").configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    return Certificates(authority, server, client)
+
+
+@pytest.fixture(params=["ws", "wss"])
+def scheme(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A server of ours and how to reach it."""
+
+    server: Server
+    url: str
+    options: dict[str, Any]
+    """For `wsfast.connect` and the like: the context that trusts the server."""
+
+
+@pytest.fixture
+def start_server(certificates: Certificates) -> Iterator[Callable[..., Endpoint]]:
+    """Starts servers of ours, which end with the test: `start_server(handler, "wss", **options)`."""
+    servers: list[Server] = []
+
+    def start(
+        handler: Callable[[Connection], object], scheme: str = "ws", **options: Any
+    ) -> Endpoint:
+        client_options: dict[str, Any] = {}
+        if scheme == "wss":
+            options.setdefault("ssl_context", certificates.server)
+            client_options["ssl_context"] = certificates.client
+        server = serve(handler, "localhost", 0, **options)
+        servers.append(server)
+        return Endpoint(server, f"{scheme}://localhost:{server.port}/", client_options)
+
+    yield start
+    for server in servers:
+        server.shutdown(timeout=5)
+
+
+def echo(connection: Connection) -> None:
+    """The handler of an echo server."""
+    for message in connection:
+        connection.send(message)
+
+
+@pytest.fixture
+def echo_server(start_server: Callable[..., Endpoint], scheme: str) -> Endpoint:
+    """An echo server of ours, once over ws and once over wss."""
+    return start_server(echo, scheme)
+
+
+class Recorder:
+    """Callbacks for `wsfast.connect` that write down what they are called with.
+
+    `log` holds ("open",), ("message", data), ("error", text) and ("close", code, reason).
+    """
+
+    def __init__(self) -> None:
+        self.log: list[tuple[Any, ...]] = []
+        self.opened = threading.Event()
+        self.closed = threading.Event()
+        self._changed = threading.Condition()
+
+    @property
+    def callbacks(self) -> dict[str, Callable[..., None]]:
+        return {
+            "on_open": self.on_open,
+            "on_message": self.on_message,
+            "on_error": self.on_error,
+            "on_close": self.on_close,
+        }
+
+    def _add(self, *entry: Any) -> None:
+        with self._changed:
+            self.log.append(entry)
+            self._changed.notify_all()
+
+    def on_open(self) -> None:
+        self._add("open")
+        self.opened.set()
+
+    def on_message(self, data: str | bytes) -> None:
+        self._add("message", data)
+
+    def on_error(self, text: str) -> None:
+        self._add("error", text)
+
+    def on_close(self, code: int, reason: str) -> None:
+        self._add("close", code, reason)
+        self.closed.set()
+
+    @property
+    def messages(self) -> list[str | bytes]:
+        return [entry[1] for entry in self.log if entry[0] == "message"]
+
+    @property
+    def errors(self) -> list[str]:
+        return [entry[1] for entry in self.log if entry[0] == "error"]
+
+    def wait_messages(self, count: int, timeout: float = JOIN) -> list[str | bytes]:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.messages) >= count, timeout), self.log
+        return self.messages
+
+    def wait_closed(self, timeout: float = JOIN) -> tuple[int, str]:
+        assert self.closed.wait(timeout), self.log
+        code, reason = self.log[-1][1:]
+        return code, reason
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def make_recorder() -> type[Recorder]:
+    return Recorder
+
+
+@pytest.fixture
+def refused_port() -> Iterator[int]:
+    """A port of the loopback interface on which nobody listens."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield sock.getsockname()[1]
+
+
+def _descriptors() -> set[str]:
+    return set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else set()
+
+
+def _our_threads() -> list[threading.Thread]:
+    return [t for t in threading.enumerate() if t.name.startswith("wsfast")]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_over() -> Iterator[None]:
+    """After each test: no thread of ours, no descriptor more than before."""
+    gc.collect()
+    before = _descriptors()
+    yield
+    wsfast.disconnect_all()
+    for thread in _our_threads():
+        thread.join(JOIN)
+    assert _our_threads() == []
+    gc.collect()
+    assert len(_descriptors()) <= len(before), "descriptors left open"
