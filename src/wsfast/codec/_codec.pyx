@@ -1,5 +1,5 @@
 # cython: language_level=3, binding=True, embedsignature=False
-# cython: freethreading_compatible=True
+# cython: freethreading_compatible=True, autotestdict=False, auto_pickle=False
 """Frames to messages and back. The documentation of each name is in _codec.pyi beside this file.
 
 Memory: a message that does not lie whole in one chunk is gathered in a `bytes` object that the C
@@ -19,6 +19,7 @@ from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndS
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_Clear
 from cpython.memoryview cimport PyMemoryView_FromObject
+from cpython.number cimport PyNumber_Index
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -43,12 +44,21 @@ cdef extern from *:
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
 
 
+cdef int get_bytes(data, Py_buffer *source) except -1:
+    """The bytes of any buffer. Those that do not lie in one piece are copied, in their order."""
+    try:
+        PyObject_GetBuffer(data, source, PyBUF_SIMPLE)
+    except BufferError:
+        PyObject_GetBuffer(memoryview(data).tobytes(), source, PyBUF_SIMPLE)
+    return 0
+
+
 # ------------------------------------------------------------------ masking
 
 def apply_mask(data, key):
     cdef uint32_t mask_key = read_key(key)
     cdef Py_buffer source
-    PyObject_GetBuffer(data, &source, PyBUF_SIMPLE)
+    get_bytes(data, &source)
     try:
         masked = PyBytes_FromStringAndSize(NULL, source.len)
         wsf_mask(<uint8_t *>PyBytes_AS_STRING(masked), <uint8_t *>source.buf, source.len, mask_key)
@@ -71,7 +81,7 @@ def apply_mask_in_place(data, key):
 cdef uint32_t read_key(key) except? 0:
     cdef uint32_t mask_key
     cdef Py_buffer view
-    PyObject_GetBuffer(key, &view, PyBUF_SIMPLE)
+    get_bytes(key, &view)
     try:
         if view.len != 4:
             raise ValueError(f"key: a masking key has 4 bytes, not {view.len}")
@@ -99,7 +109,7 @@ def _select_implementation():
     forced = os.environ.get("WSFAST_IMPLEMENTATION")
     if not forced:
         wsf_mask_select(NULL)
-    elif wsf_mask_select(forced.encode()) != 0:
+    elif wsf_mask_select(os.fsencode(forced)) != 0:
         raise ImportError(
             f"WSFAST_IMPLEMENTATION={forced}: this processor runs {', '.join(implementations())}"
         )
@@ -126,11 +136,14 @@ cdef class _Control:
     cdef readonly bytes data
     __match_args__ = ("data",)
 
-    def __init__(self, data=b""):
-        self.data = bytes(data)
+    def __cinit__(self, data=b""):
+        # Not bytes(data), which makes zeros of a number.
+        self.data = data if type(data) is bytes else memoryview(data).tobytes()
 
     def __eq__(self, other):
-        return type(self) is type(other) and self.data == (<_Control>other).data
+        if type(self) is not type(other):
+            return NotImplemented
+        return self.data == (<_Control>other).data
 
     def __hash__(self):
         return hash((type(self), self.data))
@@ -157,16 +170,14 @@ cdef class _Ending:
     cdef readonly str reason
     __match_args__ = ("code", "reason")
 
-    def __init__(self, code, reason=""):
+    def __cinit__(self, int code, str reason not None=""):
         self.code = code
         self.reason = reason
 
     def __eq__(self, other):
-        return (
-            type(self) is type(other)
-            and self.code == (<_Ending>other).code
-            and self.reason == (<_Ending>other).reason
-        )
+        if type(self) is not type(other):
+            return NotImplemented
+        return self.code == (<_Ending>other).code and self.reason == (<_Ending>other).reason
 
     def __hash__(self):
         return hash((type(self), self.code, self.reason))
@@ -225,6 +236,8 @@ cdef class _Window:
     cdef int exports
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
+        if self.owner is None:
+            raise BufferError("this part of a message has been received")
         PyBuffer_FillInfo(buffer, self, self.data, self.size, 0, flags)
         self.exports += 1
 
@@ -237,16 +250,15 @@ cdef class Decoder:
     cdef wsf_parser parser
     cdef Py_ssize_t chunk_size
     cdef object chunk          # bytearray
-    cdef object chunk_view     # memoryview of it, made once
+    cdef object chunk_view     # memoryview of it that is never lent, so nobody can release it
+    cdef Py_ssize_t room       # bytes that may be received: what get_buffer() offered
     cdef _Window window
     cdef object window_view    # the memoryview handed out last, if it was of a window
     cdef readonly bint control
 
-    def __init__(self, *, bint server=False, max_message=16 * 1024 * 1024, max_fragments=131072,
-                 buffer_size=65536):
+    def __cinit__(self, *, bint server=False, max_message=16 * 1024 * 1024, max_fragments=131072,
+                  buffer_size=65536):
         cdef wsf_config config
-        if self.chunk_size:
-            raise RuntimeError("a Decoder cannot be initialised twice")
         if buffer_size < 1:
             raise ValueError(f"buffer_size: {buffer_size} is not positive")
         config.server = server
@@ -269,40 +281,44 @@ cdef class Decoder:
         cdef Py_ssize_t size = self._offer(&data)
         if size == 0:
             self._need_chunk()
-            return self.chunk_view
-        self.window = _Window()
-        self.window.owner = <object>BLOCK_OBJECT(self.parser.message)
-        self.window.data = data
-        self.window.size = size
-        self.window_view = PyMemoryView_FromObject(self.window)
+            self.room = self.chunk_size
+            return PyMemoryView_FromObject(self.chunk_view)
+        cdef _Window window = _Window()
+        window.owner = <object>BLOCK_OBJECT(self.parser.message)
+        window.data = data
+        window.size = size
+        self.window_view = PyMemoryView_FromObject(window)
+        self.window = window
+        self.room = size
         return self.window_view
 
     @cython.critical_section
-    def received(self, Py_ssize_t size):
-        cdef uint8_t *data
-        cdef Py_ssize_t room = self.window.size if self.window is not None else self.chunk_size
-        if size < 0 or size > room or self.chunk is None and self.window is None:
+    def received(self, Py_ssize_t size, /):
+        if size < 0 or size > self.room:
             raise ValueError(f"size: {size} bytes were not received into get_buffer()")
+        self.room = 0
+        self.control = False
         if self.window is not None:
             self._release_window()
             wsf_parser_filled(&self.parser, size)
-        else:
+        elif size:
             wsf_parser_feed(&self.parser, <uint8_t *>PyByteArray_AS_STRING(self.chunk), size)
         return self._events([])
 
     @cython.critical_section
-    def feed(self, data):
+    def feed(self, data, /):
         cdef Py_buffer source
         cdef Py_ssize_t at = 0, piece
         cdef uint8_t *target
         cdef list events = []
         self._release_window()
-        PyObject_GetBuffer(data, &source, PyBUF_SIMPLE)
+        self._need_chunk()
+        get_bytes(data, &source)
+        self.control = False
         try:
             while at < source.len:
                 piece = self._offer(&target)
                 if piece == 0:
-                    self._need_chunk()
                     target = <uint8_t *>PyByteArray_AS_STRING(self.chunk)
                     piece = min(self.chunk_size, source.len - at)
                     memcpy(target, <uint8_t *>source.buf + at, piece)
@@ -328,11 +344,13 @@ cdef class Decoder:
 
     cdef int _need_chunk(self) except -1:
         if self.chunk is None:
-            self.chunk = PyByteArray_FromStringAndSize(NULL, self.chunk_size)
-            self.chunk_view = memoryview(self.chunk)
+            chunk = PyByteArray_FromStringAndSize(NULL, self.chunk_size)
+            self.chunk_view = memoryview(chunk)
+            self.chunk = chunk
         return 0
 
     cdef int _release_window(self) except -1:
+        self.room = 0
         if self.window is None:
             return 0
         try:
@@ -349,14 +367,18 @@ cdef class Decoder:
         cdef wsf_event event
         cdef int got
         cdef object item
-        self.control = False
-        while True:
-            got = wsf_parser_next(&self.parser, &event)
-            if got <= 0:
-                break
-            item = self._item(&event)
-            if item is not None:
-                events.append(item)
+        try:
+            while True:
+                got = wsf_parser_next(&self.parser, &event)
+                if got <= 0:
+                    break
+                item = self._item(&event)
+                if item is not None:
+                    events.append(item)
+        except MemoryError:
+            # An event is lost, and the rest of the input with it: nothing may come after the gap.
+            wsf_parser_fail(&self.parser, WSF_ERR_NO_MEMORY)
+            raise
         if got == WSF_ERR_NO_MEMORY:
             raise MemoryError("no memory for the message being received")
         if got < 0:
@@ -430,7 +452,9 @@ cdef class Outbox:
         else:
             self._buffer(WSF_BINARY, True, False, data)
 
-    def text(self, str data not None):
+    def text(self, data):
+        if not isinstance(data, str):
+            raise TypeError(f"data: a str is needed, not {type(data).__name__}")
         self._text(data)
 
     def binary(self, data):
@@ -443,14 +467,15 @@ cdef class Outbox:
         self._control(WSF_PONG, data)
 
     def close(self, code=None, data=b""):
-        if code is None:
-            if data:
-                raise ValueError("a close reason needs a code")
-            self._control(WSF_CLOSE, b"")
+        reason = memoryview(data).tobytes()
+        if code is not None:
+            self._control(WSF_CLOSE, PyNumber_Index(code).to_bytes(2, "big") + reason)
+        elif reason:
+            raise ValueError("a close reason needs a code")
         else:
-            self._control(WSF_CLOSE, int(code).to_bytes(2, "big") + bytes(data))
+            self._control(WSF_CLOSE, b"")
 
-    def frame(self, int opcode, data, *, bint fin=True, bint rsv1=False):
+    def frame(self, opcode, data, *, bint fin=True, bint rsv1=False):
         if opcode < 0 or opcode > 15:
             raise ValueError(f"opcode: {opcode} does not fit into four bits")
         self._buffer(opcode, fin, rsv1, data)
@@ -471,14 +496,14 @@ cdef class Outbox:
         Py_XDECREF(taken)
         return message
 
-    cdef int _text(self, str data) except -1:
+    cdef int _text(self, data) except -1:
         cdef Py_ssize_t size
         cdef const char *encoded = PyUnicode_AsUTF8AndSize(data, &size)
         return self._append(WSF_TEXT, True, False, <const uint8_t *>encoded, size)
 
     cdef int _control(self, uint8_t opcode, data) except -1:
         cdef Py_buffer source
-        PyObject_GetBuffer(data, &source, PyBUF_SIMPLE)
+        get_bytes(data, &source)
         try:
             if source.len > WSF_CONTROL_MAX:
                 raise ValueError(f"{source.len} bytes in a control frame; at most 125 fit")
@@ -488,11 +513,7 @@ cdef class Outbox:
 
     cdef int _buffer(self, uint8_t opcode, bint fin, bint rsv1, data) except -1:
         cdef Py_buffer source
-        try:
-            PyObject_GetBuffer(data, &source, PyBUF_SIMPLE)
-        except BufferError:
-            data = memoryview(data).tobytes()  # strided: its elements in order
-            PyObject_GetBuffer(data, &source, PyBUF_SIMPLE)
+        get_bytes(data, &source)
         try:
             return self._append(opcode, fin, rsv1, <const uint8_t *>source.buf, source.len)
         finally:
