@@ -1,10 +1,10 @@
 """What the compiled module offers. The docstrings live here, where editors and readers look."""
 
-from typing import Any, ClassVar, TypeAlias, final
+from typing import Any, ClassVar, Self, TypeAlias, final
 
-from typing_extensions import Buffer
+from typing_extensions import Buffer, disjoint_base
 
-Event: TypeAlias = str | bytes | Ping | Pong | Close | Failure
+_Event: TypeAlias = str | bytes | Ping | Pong | Close | Failure
 
 def apply_mask(data: Buffer, key: Buffer) -> bytes:
     """XORs `data` with the four bytes of `key` in turn (RFC 6455, section 5.3).
@@ -29,11 +29,12 @@ def implementation() -> str:
 def implementations() -> list[str]:
     """All masking codes that this processor runs, the best last."""
 
+@disjoint_base
 class _Control:
     __match_args__: ClassVar[tuple[str, ...]]
     @property
     def data(self) -> bytes: ...
-    def __init__(self, data: Buffer = b"") -> None: ...
+    def __new__(cls, data: Buffer = b"") -> Self: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
@@ -46,13 +47,14 @@ class Ping(_Control):
 class Pong(_Control):
     """A pong frame with its `data` (RFC 6455, section 5.5.3). Immutable."""
 
+@disjoint_base
 class _Ending:
     __match_args__: ClassVar[tuple[str, ...]]
     @property
     def code(self) -> int: ...
     @property
     def reason(self) -> str: ...
-    def __init__(self, code: int, reason: str = "") -> None: ...
+    def __new__(cls, code: int, reason: str = "") -> Self: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
@@ -80,14 +82,14 @@ class Decoder:
     Not thread-safe: one thread at a time.
     """
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         server: bool = False,
         max_message: int = 16777216,
         max_fragments: int = 131072,
         buffer_size: int = 65536,
-    ) -> None:
+    ) -> Self:
         """Makes a decoder for one connection.
 
         Args:
@@ -110,14 +112,15 @@ class Decoder:
         Inside a large message this is the message's own memory, so it is not copied again.
         """
 
-    def received(self, size: int, /) -> list[Event]:
+    def received(self, size: int, /) -> list[_Event]:
         """Says that `size` bytes were written to the start of the last `get_buffer()`.
 
-        Raises `ValueError` if the buffer has no room for that many, `MemoryError`.
+        Raises `ValueError` if the buffer has no room for that many, or has been reported on before.
+        Raises `MemoryError`, from then on at every call, if an event or a message has no room.
         """
 
-    def feed(self, data: Buffer, /) -> list[Event]:
-        """The same for bytes that lie elsewhere. They are copied. Raises `MemoryError`."""
+    def feed(self, data: Buffer, /) -> list[_Event]:
+        """The same for bytes that lie elsewhere. They are copied. Raises `MemoryError` likewise."""
 
 @final
 class Outbox:
@@ -130,7 +133,7 @@ class Outbox:
     Not thread-safe: one thread at a time.
     """
 
-    def __init__(self, *, server: bool = False) -> None:
+    def __new__(cls, *, server: bool = False) -> Self:
         """server: send as a server does, unmasked."""
 
     @property
