@@ -1,0 +1,57 @@
+"""Helpers for the codec's tests, which also run far from the source tree, against a wheel."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+RunPython = Callable[..., str]
+
+
+def _load_helper(name: str) -> None:
+    # pytest's importlib mode gives test files no package to import their neighbours from.
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+
+_load_helper("codec_wire")
+_load_helper("codec_reference")
+
+
+@pytest.fixture(params=["scalar", "sse2", "avx2", "neon"])
+def masking_code(request: pytest.FixtureRequest) -> str:
+    """The name of each masking code there is; those of other processors are skipped."""
+    from wsfast.codec import implementations
+
+    if request.param not in implementations():
+        pytest.skip(f"this processor does not run {request.param}")
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def run_python() -> RunPython:
+    """Runs a script in an interpreter of its own and returns what it printed."""
+
+    def run(script: str, *arguments: str, **environment: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", script, *arguments],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        if done.returncode:
+            pytest.fail(f"exit status {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    return run
