@@ -99,12 +99,6 @@ class _Session:
     def active(self) -> bool:
         return self.connection.state not in (State.DISCONNECTED, State.ERROR)
 
-    def close(self, code: int, reason: str) -> None:
-        if self.connection.state is State.CONNECTING:
-            self.dial.cancel()
-        # If it has been opened in this moment it is closed like any other.
-        self.connection.close(code, reason)
-
     def _run(self) -> None:
         _current.number = self.number
         connection = self.connection
@@ -279,7 +273,7 @@ def _start(session: _Session) -> None:
         session.thread.start()
     except RuntimeError as exc:
         _registry.forget(session)
-        session.close(CloseCode.NORMAL, "")
+        session.dial.close(CloseCode.NORMAL, "")
         raise _NoThread(f"cannot start a thread for the connection: {exc}") from exc
 
 
@@ -322,7 +316,7 @@ def close(id: int, code: int = CloseCode.NORMAL, reason: str = "") -> bool:
     session = _registry.get(id)
     if session is None:
         return False
-    session.close(code, reason)
+    session.dial.close(code, reason)
     return True
 
 
@@ -376,7 +370,7 @@ def get_url(id: int) -> str:
 def disconnect_all() -> None:
     """Closes all connections with code 1000 and does not wait (seed 004)."""
     for session in _registry.active():
-        session.close(CloseCode.NORMAL, "")
+        session.dial.close(CloseCode.NORMAL, "")
 
 
 def list() -> builtins.list[ConnectionInfo]:
@@ -398,7 +392,7 @@ def _at_exit() -> None:
     deadline = time.monotonic() + EXIT_GRACE
     sessions = _registry.running()
     for session in sessions:
-        session.close(CloseCode.GOING_AWAY, "")
+        session.dial.close(CloseCode.GOING_AWAY, "")
     for session in sessions:
         session.thread.join(max(0.0, deadline - time.monotonic()))
         session.connection.abandon(WebSocketError("the interpreter exits"))

@@ -5,12 +5,12 @@ import ssl
 import time
 
 from wsfast.protocol.connection import Connection as Protocol
-from wsfast.protocol.constants import CloseCode
-from wsfast.protocol.errors import WebSocketError
+from wsfast.protocol.constants import CloseCode, check_close
+from wsfast.protocol.errors import TLSError, WebSocketError
 from wsfast.protocol.options import ClientOptions
 from wsfast.protocol.url import URL
 from wsfast.threads.connection import Connection
-from wsfast.threads.dial import Cancel, Cancelled, connect_tcp
+from wsfast.threads.dial import Cancel, connect_tcp
 from wsfast.threads.stream import PlainStream, Stream, TLSStream
 
 __all__ = ["Dial", "connect"]
@@ -33,42 +33,39 @@ class Dial:
         """Blocks until the connection is open.
 
         Raises a `WebSocketError` (`ConnectError` and its subclasses), which is the connection's
-        `error` from then on; `Cancelled` after `cancel`, which is none.
+        `error` from then on; or `Cancelled`, after `close`, and then there is no error.
         """
         try:
-            stream = self._dial()
-            with self._cancel.interrupting(stream.abort):
-                self.connection.start(stream)
-        except Cancelled:
-            raise
+            self.connection.start(self._dial())
         except WebSocketError as error:
             self.connection.abandon(error)
             self._cancel.check()
             raise
         self._cancel.check()
 
-    def cancel(self) -> None:
-        """Gives it up, from any thread; the connection ends without an error."""
-        self.connection.close(CloseCode.NORMAL)
-        self._cancel.cancel()
+    def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        """Gives the opening up, or closes the connection if it is open. From any thread."""
+        check_close(code, reason)
+        if self.connection.give_up():
+            self._cancel.cancel()
+        else:
+            self.connection.close(code, reason)
 
     def _dial(self) -> Stream:
-        url, deadline = self._url, self._protocol.deadline
-        sock = connect_tcp(url.host, url.port, deadline, self._cancel)
+        url, options = self._url, self._options
+        sock = connect_tcp(url.host, url.port, self._protocol.deadline, self._cancel)
         if not url.secure:
             return PlainStream(sock)
         try:
-            stream = TLSStream(
+            return TLSStream(
                 sock,
-                self._options.ssl_context or _default_context(self._options.verify),
-                server_hostname=self._options.server_name or url.server_name,
+                options.ssl_context or _default_context(options.verify),
+                peer=url.host_header,
+                server_hostname=options.server_name or url.server_name,
             )
-            with self._cancel.interrupting(stream.abort):
-                stream.handshake(url.host_header, deadline)
-        except BaseException:
+        except (ValueError, OSError) as exc:
             sock.close()
-            raise
-        return stream
+            raise TLSError(f"TLS: cannot be set up for {url.host_header}: {exc}") from exc
 
 
 def connect(url: URL, options: ClientOptions) -> Connection:

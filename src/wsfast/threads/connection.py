@@ -28,7 +28,7 @@ from wsfast.protocol.handshake import Request, Response
 from wsfast.protocol.options import Options
 from wsfast.threads.inbox import Inbox
 from wsfast.threads.stream import Stream
-from wsfast.threads.timers import Timer, timers
+from wsfast.threads.timers import Timer, start_thread, timers
 from wsfast.threads.writer import Writer
 
 if TYPE_CHECKING:
@@ -113,11 +113,6 @@ class Connection:
         return self._protocol.latency
 
     @property
-    def deadline(self) -> float | None:
-        """When, on the clock of `time.monotonic`, the protocol wants to be looked at again."""
-        return self._protocol.deadline
-
-    @property
     def remote_address(self) -> object:
         """The peer's socket address, in the form of its address family; None if not connected."""
         return self._address(lambda stream: stream.sock.getpeername())
@@ -137,24 +132,31 @@ class Connection:
     # -------------------------------------------------------------- opening
 
     def start(self, stream: Stream) -> None:
-        """Completes the opening handshake over `stream`, which is the connection's from now on.
+        """Opens the connection over `stream`, which is its own from now on: TLS, then the upgrade.
 
-        Blocks until `dial_timeout` at most. Raises the error that the opening failed with.
+        Blocks until `dial_timeout` at most. Raises the error that the opening failed with. If the
+        connection was closed meanwhile it returns, with the connection at its end.
         """
         with self._lock:
+            if self._protocol.finished:
+                stream.close()
+                return
             self._stream = stream
-            self._writer.start(stream)
             self._reading = True
         try:
+            stream.open(self._protocol.deadline)
+            self._writer.start(stream)
             while self._protocol.state is State.CONNECTING:
                 self._writer.flush()
                 self._keep(self._read(self._protocol.deadline))
                 self._accept()
             self._writer.flush()
+        except WebSocketError as error:
+            self.abandon(error)
         finally:
             with self._lock:
                 self._give_back_reading()
-        if self._protocol.state is not State.CONNECTED and self._protocol.error is not None:
+        if self._protocol.error is not None and self._protocol.state is not State.CONNECTED:
             raise self._protocol.error
         self._arm()
 
@@ -171,6 +173,15 @@ class Connection:
         with self._lock:
             self._protocol.abandon(error)
             self._after_end()
+
+    def give_up(self) -> bool:
+        """Ends the opening, if it is not over; returns whether it was not."""
+        with self._lock:
+            if self._protocol.state is not State.CONNECTING:
+                return False
+            self._protocol.close(CloseCode.NORMAL, "", time.monotonic())
+            self._after_end()
+            return True
 
     # -------------------------------------------------------------- receiving
 
@@ -239,8 +250,8 @@ class Connection:
         the peer down.
         """
         with self._lock:
-            if self._reading:
-                raise RuntimeError("another thread reads from this connection")
+            while self._reading:
+                self._wait_for_reader(None)
             self._reading = True
             messages = self._inbox.take_all() if deliver is not None else []
         try:
@@ -352,8 +363,8 @@ class Connection:
             or self._protocol.unsettled
         ):
             return
-        self._reading = self._stand_in = True
-        threading.Thread(target=self._stand_in_loop, name="wsfast-stand-in", daemon=True).start()
+        if start_thread(self._stand_in_loop, "wsfast-stand-in") is not None:
+            self._reading = self._stand_in = True
 
     def _stand_in_loop(self) -> None:
         try:
@@ -387,7 +398,10 @@ class Connection:
         return number
 
     def wait_pong(self, number: int, timeout: float | None = None) -> bool:
-        """Waits up to `timeout` seconds for the answer to a ping; False if it did not come."""
+        """Waits up to `timeout` seconds for the answer to a ping; False if it did not come.
+
+        Not for the thread that delivers to callbacks: nobody else would read the answer.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._lock:
             self._pong_waiters += 1

@@ -160,7 +160,7 @@ class Server:
     def _serve(self, connection: Connection, sock: socket.socket) -> None:
         try:
             try:
-                connection.start(self._stream(connection, sock))
+                connection.start(self._stream(sock))
             except WebSocketError as exc:
                 logger.info("no connection: %s", exc)
                 connection.finish()
@@ -169,17 +169,11 @@ class Server:
         finally:
             self._forget(connection)
 
-    def _stream(self, connection: Connection, sock: socket.socket) -> Stream:
-        if self._options.ssl_context is None:
+    def _stream(self, sock: socket.socket) -> Stream:
+        context = self._options.ssl_context
+        if context is None:
             return PlainStream(sock)
-        stream = TLSStream(sock, self._options.ssl_context, server_side=True)
-        try:
-            stream.handshake("a client", connection.deadline)
-        except WebSocketError as exc:
-            connection.abandon(exc)
-            sock.close()
-            raise
-        return stream
+        return TLSStream(sock, context, peer="a client", server_side=True)
 
     def _handle(self, connection: Connection) -> None:
         code, reason = CloseCode.NORMAL, ""

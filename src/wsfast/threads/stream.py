@@ -13,7 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Protocol, cast
 
-from wsfast.protocol.errors import CertificateError, ConnectError, ConnectTimeout, TLSError
+from wsfast.protocol.errors import CertificateError, ConnectTimeout, TLSError
 from wsfast.threads.dial import remaining
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ class Stream(Protocol):
     """What a connection needs of its transport."""
 
     sock: socket.socket
+
+    def open(self, deadline: float | None) -> None:
+        """Makes it ready for use. Raises `ConnectError` or a subclass."""
 
     def receive_into(self, buffer: "bytearray | memoryview", deadline: float | None = None) -> int:
         """Waits for bytes and returns how many; 0 at the end. Raises `OSError`, `TimeoutError`."""
@@ -82,6 +85,9 @@ class PlainStream:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
+
+    def open(self, deadline: float | None) -> None:
+        pass
 
     @property
     def has_output(self) -> bool:
@@ -148,42 +154,39 @@ class TLSStream(PlainStream):
         sock: socket.socket,
         context: ssl.SSLContext,
         *,
+        peer: str,
         server_side: bool = False,
         server_hostname: str | None = None,
     ) -> None:
+        """`peer` is how error texts call the other side."""
         super().__init__(sock)
+        self._peer = peer
         self._lock = threading.Lock()
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
         )
 
-    def handshake(self, who: str, deadline: float | None) -> None:
-        """Completes the TLS handshake with `who`.
-
-        Raises `CertificateError`, `TLSError`, `ConnectTimeout`.
-        """
-        what = f"the TLS handshake with {who}"
+    def open(self, deadline: float | None) -> None:
+        what = f"the TLS handshake with {self._peer}"
         try:
             while not self._handshake_step():
                 self._send_all(what, deadline)
-                remaining(deadline, what)
                 self.wait_readable(deadline)
                 self._receive_ciphertext()
             self._send_all(what, deadline)
+        except ConnectTimeout:
+            raise
         except ssl.SSLCertVerificationError as exc:
             self._send_alert()
-            raise CertificateError(
-                f"TLS: the certificate of {who} was refused: {exc.verify_message}"
-            ) from exc
-        except (ConnectError, TimeoutError) as exc:
-            if isinstance(exc, ConnectTimeout):
-                raise
+            text = f"TLS: the certificate of {self._peer} was refused: {exc.verify_message}"
+            raise CertificateError(text) from exc
+        except TimeoutError as exc:
             raise ConnectTimeout(f"timeout: {what} not finished within dial_timeout") from exc
-        except (ssl.SSLError, OSError) as exc:
+        except OSError as exc:
             self._send_alert()
             detail = getattr(exc, "reason", None) or exc.strerror or str(exc)
-            raise TLSError(f"TLS: the handshake with {who} failed: {detail}") from exc
+            raise TLSError(f"TLS: the handshake with {self._peer} failed: {detail}") from exc
 
     def _handshake_step(self) -> bool:
         try:

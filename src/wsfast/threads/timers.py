@@ -7,12 +7,26 @@ out when it fires and is armed again.
 
 import heapq
 import itertools
+import logging
 import os
 import threading
 import time
 from collections.abc import Callable
 
-__all__ = ["Timer", "Timers", "timers"]
+__all__ = ["Timer", "Timers", "start_thread", "timers"]
+
+logger = logging.getLogger("wsfast")
+
+
+def start_thread(target: Callable[[], None], name: str) -> threading.Thread | None:
+    """Starts a daemon thread; None if the system, or a Python that is exiting, has none left."""
+    thread = threading.Thread(target=target, name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as exc:
+        logger.error("no thread for %s: %s", name, exc)
+        return None
+    return thread
 
 
 class Timer:

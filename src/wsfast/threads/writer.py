@@ -21,6 +21,7 @@ from wsfast.protocol.constants import CloseCode
 from wsfast.protocol.errors import ConnectionLost, QueueFull, SendTimeout
 from wsfast.protocol.options import Options
 from wsfast.threads.stream import Stream
+from wsfast.threads.timers import start_thread
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -101,7 +102,7 @@ class Writer:
     def flush(self) -> None:
         """Sends what is pending, unless somebody is at it, and half-closes if that was all."""
         with self._lock:
-            if self._writing or self._stream is None or self._sent_all:
+            if self._writing or self._stream is None or self._sent_all or self._protocol.finished:
                 return
             self._writing = True
             taken = self._take()
@@ -191,13 +192,14 @@ class Writer:
     def _hand_over(self) -> None:
         """With the lock held: the role goes to the write thread."""
         self._thread_has_role = True
-        if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._write_loop, name="wsfast-write", daemon=True
-            )
-            self._thread.start()
-        else:
+        if self._thread is not None:
             self._work.notify()
+            return
+        self._thread = start_thread(self._write_loop, "wsfast-write")
+        if self._thread is None and self._stream is not None:
+            self._thread_has_role = self._writing = False
+            self._broken = True
+            self._stream.abort()  # the reader will see the end
 
     def _write_loop(self) -> None:
         while self._wait_for_role():
