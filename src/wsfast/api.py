@@ -353,7 +353,7 @@ def get_messages_json(id: int) -> str:
 
 
 def get_state(id: int) -> str:
-    """ "disconnected", "connecting", "connected", "closing" or "error" (seed 004).
+    """One of "disconnected", "connecting", "connected", "closing", "error" (seed 004).
 
     "error" if the connection has ended because of one. "disconnected" for an unknown id.
     """
