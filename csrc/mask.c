@@ -73,6 +73,8 @@ const char *wsf_mask_available(size_t i)
 
 uint32_t wsf_mask(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key)
 {
+    if (size == 0)
+        return key; /* NULL is fine then, but arithmetic on it is not */
     /* Small payloads are most payloads: they are done here, without the indirect call. */
     if (size >= 64) {
         size_t done = current->bulk(dst, src, size, key);

@@ -325,7 +325,7 @@ static int next_control(wsf_parser *p, wsf_event *event)
 void wsf_parser_feed(wsf_parser *p, uint8_t *data, size_t size)
 {
     p->at = data;
-    p->end = data + size;
+    p->end = size ? data + size : data;
 }
 
 int wsf_parser_next(wsf_parser *p, wsf_event *event)

@@ -43,6 +43,8 @@ static const uint8_t *skip_ascii(const uint8_t *at, const uint8_t *end)
 
 size_t wsf_utf8_feed(wsf_utf8 *state, const uint8_t *data, size_t size)
 {
+    if (size == 0)
+        return 0; /* `data` may be NULL */
     const uint8_t *at = data, *end = data + size;
     wsf_utf8 now = *state;
     while (at < end) {
