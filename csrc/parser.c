@@ -324,8 +324,8 @@ static int next_control(wsf_parser *p, wsf_event *event)
 
 void wsf_parser_feed(wsf_parser *p, uint8_t *data, size_t size)
 {
-    p->at = data;
-    p->end = size ? data + size : data;
+    p->at = size ? data : p->head; /* somewhere that can be pointed into */
+    p->end = p->at + size;
 }
 
 int wsf_parser_next(wsf_parser *p, wsf_event *event)
@@ -376,7 +376,7 @@ int64_t wsf_parser_window(wsf_parser *p, uint8_t **data, size_t min)
 void wsf_parser_filled(wsf_parser *p, size_t size)
 {
     uint8_t *to = p->message + p->message_size;
-    p->at = p->end = NULL;
+    p->at = p->end = p->head;
     if (p->config.server)
         p->mask_key = wsf_mask(to, to, size, p->mask_key);
     int error = accept_payload(p, size);

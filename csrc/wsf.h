@@ -5,9 +5,8 @@
  * but the masking dispatch, which is set once. Nothing here is locked: one object, one thread at a
  * time; different objects may be used by different threads freely.
  *
- * Functions that can fail return a negative enum wsf_error. With a size of 0, a pointer to input may
- * be NULL. Bytes are `uint8_t`, sizes `size_t`,
- * lengths as the wire claims them `uint64_t`.
+ * Functions that can fail return a negative enum wsf_error. Bytes are `uint8_t`, sizes `size_t`,
+ * lengths as the wire claims them `uint64_t`. With a size of 0 a pointer to input may be NULL.
  */
 #ifndef WSF_H
 #define WSF_H
