@@ -61,7 +61,7 @@ class Endpoint:
 
 @pytest.fixture
 def start_server(certificates: Certificates) -> Iterator[Callable[..., Endpoint]]:
-    """Starts servers of ours, which end with the test: `start_server(handler, "wss", **options)`."""
+    """Starts servers that end with the test: `start_server(handler, "wss", **options)`."""
     servers: list[Server] = []
 
     def start(
