@@ -8,6 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says nothing about whether it is right.
+settings.register_profile("codec", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("codec")
 
 RunPython = Callable[..., str]
 
