@@ -170,8 +170,8 @@ cdef class _Ending:
     cdef readonly str reason
     __match_args__ = ("code", "reason")
 
-    def __cinit__(self, int code, str reason not None=""):
-        self.code = code
+    def __cinit__(self, code, str reason not None=""):
+        self.code = PyNumber_Index(code)  # not code alone, which drops the fraction of a float
         self.reason = reason
 
     def __eq__(self, other):
@@ -264,8 +264,8 @@ cdef class Decoder:
         config.server = server
         config.allow_rsv1 = 0
         config.defer_utf8 = 1  # PyUnicode_DecodeUTF8 is as strict as our own check
-        config.max_message = max_message
-        config.max_fragments = max_fragments
+        config.max_message = PyNumber_Index(max_message)
+        config.max_fragments = PyNumber_Index(max_fragments)
         config.resize = resize_block
         self.chunk_size = buffer_size
         wsf_parser_init(&self.parser, &config)
@@ -476,9 +476,10 @@ cdef class Outbox:
             self._control(WSF_CLOSE, b"")
 
     def frame(self, opcode, data, *, bint fin=True, bint rsv1=False):
-        if opcode < 0 or opcode > 15:
+        number = PyNumber_Index(opcode)
+        if number < 0 or number > 15:
             raise ValueError(f"opcode: {opcode} does not fit into four bits")
-        self._buffer(opcode, fin, rsv1, data)
+        self._buffer(number, fin, rsv1, data)
 
     @cython.critical_section
     def take(self):
