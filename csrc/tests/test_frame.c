@@ -194,6 +194,7 @@ static void errors_have_texts_of_their_own(void)
             CHECK(text[i] >= ' ' && text[i] <= '~');
         for (int other = 0; other > error; other--)
             CHECK(strcmp(text, wsf_error_text(other)) != 0);
+        CHECK(strcmp(text, wsf_error_text(1)) != 0); /* that is no error of ours */
     }
 }
 
