@@ -234,6 +234,8 @@ class Connection:
         self._lost(now, ConnectError(text), text)
 
     def _lost(self, now: float, while_opening: ConnectError, text: str) -> None:
+        if self.finished:
+            return  # it was we who ended the transport, and that is no error
         if self.state is State.CONNECTING:
             self.abandon(while_opening)
             return
@@ -370,6 +372,7 @@ class Connection:
         elif self.state is State.CONNECTED:
             self._send_close(code, encoded)
             self._deadline = now + self._options.close_timeout
+            self.settle(now)  # the peer's close frame may be here, and no reply can be sent now
 
     def settle(self, now: float) -> None:
         """Does what waited for the application to see, and perhaps answer, the last messages."""

@@ -5,12 +5,12 @@ import ssl
 import time
 
 from wsfast.protocol.connection import Connection as Protocol
-from wsfast.protocol.constants import CloseCode, check_close
+from wsfast.protocol.constants import CloseCode, State, check_close
 from wsfast.protocol.errors import TLSError, WebSocketError
 from wsfast.protocol.options import ClientOptions
 from wsfast.protocol.url import URL
 from wsfast.threads.connection import Connection
-from wsfast.threads.dial import Cancel, connect_tcp
+from wsfast.threads.dial import Cancel, Cancelled, connect_tcp
 from wsfast.threads.stream import PlainStream, Stream, TLSStream
 
 __all__ = ["Dial", "connect"]
@@ -41,7 +41,8 @@ class Dial:
             self.connection.abandon(error)
             self._cancel.check()
             raise
-        self._cancel.check()
+        if self.connection.state is State.DISCONNECTED:
+            raise Cancelled("cancelled")
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
         """Gives the opening up, or closes the connection if it is open. From any thread."""
