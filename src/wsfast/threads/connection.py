@@ -209,7 +209,11 @@ class Connection:
             if size:
                 self._writer.heard()
                 messages = self._protocol.received(size, now)
-                flush = self._protocol.pending > 0 or self._stream.has_output
+                flush = (
+                    self._protocol.pending > 0
+                    or self._stream.has_output
+                    or self._protocol.half_close
+                )
                 if self._pong_waiters:
                     self._arrived.notify_all()
             else:
