@@ -132,7 +132,7 @@ class _Session:
             try:
                 for message in left:
                     on_message(message)
-            except Exception as exc:
+            except BaseException as exc:  # SystemExit would end this thread without a word
                 logger.exception("on_message of connection %d raised", self.number)
                 self._report("on_message", exc)
             else:
@@ -144,12 +144,12 @@ class _Session:
             return
         try:
             callback(*args)
-        except Exception as exc:
+        except BaseException as exc:
             logger.exception("%s of connection %d raised", name, self.number)
             if name != "on_error":
                 self._report(name, exc)
 
-    def _report(self, name: str, exc: Exception) -> None:
+    def _report(self, name: str, exc: BaseException) -> None:
         """An exception in a callback is told, and changes nothing else."""
         self._call("on_error", f"{name} raised {type(exc).__name__}: {exc}")
 
@@ -258,10 +258,18 @@ def connect(
         _start(session)
     except (InvalidURL, _NoThread) as exc:
         logger.debug("no connection: %s", exc)
-        if callbacks["on_error"] is not None:
-            callbacks["on_error"](str(exc))
+        _tell(callbacks["on_error"], str(exc))
         return 0
     return number
+
+
+def _tell(on_error: Callback, text: str) -> None:
+    """Calls `on_error` on the thread that called `connect`."""
+    try:
+        if on_error is not None:
+            on_error(text)
+    except Exception:
+        logger.exception("on_error raised")
 
 
 class _NoThread(Exception):
