@@ -180,12 +180,12 @@ def _our_threads() -> list[threading.Thread]:
 @pytest.fixture(autouse=True)
 def nothing_left_over() -> Iterator[None]:
     """After each test: no thread of ours, no descriptor more than before."""
-    gc.collect()
     before = _descriptors()
     yield
     wsfast.disconnect_all()
     for thread in _our_threads():
         thread.join(JOIN)
     assert _our_threads() == []
-    gc.collect()
+    if len(_descriptors()) > len(before):
+        gc.collect()  # which takes longer than most tests, so only if it may find something
     assert len(_descriptors()) <= len(before), "descriptors left open"
