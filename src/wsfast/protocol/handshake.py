@@ -220,6 +220,7 @@ class ServerHandshake(_Reader):
         self._options = options
         self._origins = OriginPolicy(options.origins)
         self._key = ""
+        self._has_body = True  # of the response to the request, if that is refused
         self.request: Request | None = None
         self.subprotocol: str | None = None
 
@@ -237,6 +238,7 @@ class ServerHandshake(_Reader):
             return False
         assert isinstance(event, h11.Request)  # nothing else can come first
         headers = _decode(event)
+        self._has_body = event.method != b"HEAD"
         self.request = Request(event.target.decode("latin-1"), headers)
         self._check(event, headers)
         return True
@@ -306,9 +308,10 @@ class ServerHandshake(_Reader):
             reason=HTTPStatus(refusal.status).phrase.encode(),
             headers=_encode(pairs + self._common_headers()),
         )
-        head = self._http.send(response) or b""
-        payload = self._http.send(h11.Data(data=body)) or b""
-        return head + payload
+        data = self._http.send(response) or b""
+        if self._has_body:
+            data += self._http.send(h11.Data(data=body)) or b""
+        return data
 
     def _common_headers(self) -> Pairs:
         extra = list(self._options.headers)
