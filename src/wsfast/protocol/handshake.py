@@ -115,8 +115,9 @@ class _Reader:
         self.leftover = b""
 
     def _take(self, data: bytes) -> None:
-        self._received += len(data)
-        self._http.receive_data(data)
+        if data:  # nothing would mean the end to h11
+            self._received += len(data)
+            self._http.receive_data(data)
 
     def _over_limit(self) -> bool:
         return self._received > MAX_HEAD_BYTES
@@ -230,6 +231,10 @@ class ServerHandshake(_Reader):
         Raises `Refusal` for one that is not; `refuse` makes the response.
         """
         self._take(data)
+        if self.request is not None:  # frames that did not wait for the answer
+            if self._over_limit():
+                raise Refusal(400, "Too much data before the answer to the handshake.")
+            return True
         try:
             event = self._http.next_event()
         except h11.RemoteProtocolError as exc:
