@@ -94,7 +94,7 @@ def _has_token(headers: Headers, name: str, token: str) -> bool:
 def _single(headers: Headers, name: str) -> str | None:
     """The value of a header that must stand exactly once; None if it does not."""
     values = headers.get_all(name)
-    return values[0].strip() if len(values) == 1 else None
+    return values[0] if len(values) == 1 else None
 
 
 def _decode(event: h11.Request | h11.Response | h11.InformationalResponse) -> Headers:
