@@ -28,6 +28,9 @@ Pairs: TypeAlias = list[tuple[str, str]]
 MAX_HEAD_BYTES = 32 * 1024
 """Of one HTTP head, and of all that comes before the upgrade."""
 
+MAX_QUOTED = 200
+"""Characters of what is wrong with a peer's HTTP, in errors and in the response that says so."""
+
 _ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -106,6 +109,12 @@ def _encode(pairs: Pairs) -> list[tuple[bytes, bytes]]:
     return [(name.encode("ascii"), value.encode("latin-1")) for name, value in pairs]
 
 
+def _brief(error: h11.ProtocolError) -> str:
+    """What is wrong; h11 quotes whole lines, which are as long as the peer likes."""
+    text = str(error)
+    return text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + "..."
+
+
 class _Reader:
     """What both sides share: bytes into h11, bounded."""
 
@@ -172,7 +181,7 @@ class ClientHandshake(_Reader):
             while isinstance(event, h11.InformationalResponse) and event.status_code != 101:
                 event = self._http.next_event()
         except h11.RemoteProtocolError as exc:
-            raise HandshakeError(f"the server's answer is not valid HTTP: {exc}") from exc
+            raise HandshakeError(f"the server's answer is not valid HTTP: {_brief(exc)}") from exc
         if event is h11.NEED_DATA:
             if self._over_limit():
                 raise HandshakeError(f"the server's answer is over {MAX_HEAD_BYTES} bytes")
@@ -238,7 +247,7 @@ class ServerHandshake(_Reader):
         try:
             event = self._http.next_event()
         except h11.RemoteProtocolError as exc:
-            raise Refusal(exc.error_status_hint, f"Bad request: {exc}.") from exc
+            raise Refusal(exc.error_status_hint, f"Bad request: {_brief(exc)}.") from exc
         if event is h11.NEED_DATA:
             return False
         assert isinstance(event, h11.Request)  # nothing else can come first
