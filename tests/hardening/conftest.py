@@ -1,0 +1,158 @@
+"""Peers that misbehave, and what every failed opening must look like."""
+
+import contextlib
+import gc
+import importlib.util
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import wsfast
+from wsfast.protocol.options import client_options
+from wsfast.protocol.url import parse_url
+from wsfast.threads.client import connect
+from wsfast.threads.connection import Connection
+
+
+def _load_helper(name: str) -> None:
+    # pytest's importlib mode gives test files no package to import their neighbours from.
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+
+_load_helper("raw_peers")
+
+from raw_peers import TIMEOUT, Handler, RawServer  # noqa: E402 - loaded above
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_collections() -> Iterator[None]:
+    """Every test collects garbage twice; what pytest itself has made need not be looked at."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture
+def raw_server() -> Iterator[Callable[..., RawServer]]:
+    """Starts servers that speak bytes: `raw_server(handle, context=None)`."""
+    servers: list[RawServer] = []
+
+    def start(handle: Handler, context: Any = None, receive_buffer: int | None = None) -> RawServer:
+        servers.append(RawServer(handle, context, receive_buffer))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def fails(make_recorder: Any) -> Callable[..., str]:
+    """`fails(url, **options)`: the text of the error, after checks that hold for every opening
+    that fails: one on_error, then one on_close with 1006, and the state "error"."""
+
+    def fail(url: str, **options: Any) -> str:
+        recorder = make_recorder()
+        number = wsfast.connect(url, **recorder.callbacks, **options)
+        assert number > 0
+        code, reason = recorder.wait_closed()
+        assert code == 1006
+        (text,) = recorder.errors
+        assert recorder.log == [("error", text), ("close", 1006, reason)]
+        assert wsfast.get_state(number) == "error"
+        assert not wsfast.is_connected(number)
+        assert wsfast.get_url(number) == url
+        assert number not in [entry["id"] for entry in wsfast.list()]
+        assert wsfast.send(number, "too late") is False
+        assert wsfast.close(number) is True
+        assert wsfast.get_messages(number) == []
+        assert isinstance(text, str)
+        return text
+
+    return fail
+
+
+@pytest.fixture
+def dial() -> Iterator[Callable[..., Connection]]:
+    """`dial(url, **options)`: a connection, or the exception that says why there is none."""
+    connections: list[Connection] = []
+
+    def open_(url: str, **options: Any) -> Connection:
+        connections.append(connect(parse_url(url), client_options(**options)))
+        return connections[-1]
+
+    yield open_
+    for connection in connections:
+        connection.close()
+        assert connection.wait_ended(TIMEOUT)
+
+
+@pytest.fixture
+def untouched_port() -> Iterator[int]:
+    """A port on which somebody listens; the test fails if anybody has connected to it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+        assert not [t for t in threading.enumerate() if t.name.startswith("wsfast")]
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+@pytest.fixture
+def black_hole() -> Iterator[int]:
+    """A port that answers nothing: its queue of connections is full, so SYNs are dropped."""
+    if sys.platform != "linux":
+        pytest.skip("only Linux drops SYNs for a full queue")
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        full = False
+        while not full:
+            sock = stack.enter_context(socket.socket())
+            sock.settimeout(0.2)
+            try:
+                sock.connect(listener.getsockname())
+            except TimeoutError:
+                full = True
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def resident() -> Callable[[], int]:
+    """Bytes of memory that this process has in RAM."""
+    if sys.platform != "linux":
+        pytest.skip("/proc tells how much memory is in RAM, on Linux")
+    page = os.sysconf("SC_PAGE_SIZE")
+    return lambda: int(Path("/proc/self/statm").read_text().split()[1]) * page
+
+
+@pytest.fixture
+def open_echo(start_server: Callable[..., Any], make_recorder: Any) -> Callable[..., Any]:
+    """`open_echo(scheme="ws", **options)`: the id of a connection to an echo server that is open,
+    and its recorder."""
+
+    def echo(connection: Connection) -> None:
+        for message in connection:
+            connection.send(message)
+
+    def open_(scheme: str = "ws", **options: Any) -> tuple[int, Any]:
+        endpoint = start_server(echo, scheme)
+        recorder = make_recorder()
+        number = wsfast.connect(endpoint.url, **recorder.callbacks, **endpoint.options, **options)
+        assert recorder.opened.wait(TIMEOUT), recorder.log
+        return number, recorder
+
+    return open_
