@@ -9,6 +9,7 @@ import binascii
 import hashlib
 import hmac
 import os
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeAlias
@@ -31,6 +32,7 @@ MAX_HEAD_BYTES = 32 * 1024
 MAX_QUOTED = 200
 """Characters of what is wrong with a peer's HTTP, in errors and in the response that says so."""
 
+_ABSOLUTE = re.compile(r"(?:https?|wss?)://[^/?#]+", re.IGNORECASE)
 _ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -42,7 +44,7 @@ def accept_value(key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client asked for. `target` is the path with its query, as it was on the wire."""
+    """What a client asked for. `target` is the path with its query, percent-encoded as it came."""
 
     target: str
     headers: Headers
@@ -251,17 +253,17 @@ class ServerHandshake(_Reader):
         if event is h11.NEED_DATA:
             return False
         assert isinstance(event, h11.Request)  # nothing else can come first
-        headers = _decode(event)
         self._has_body = event.method != b"HEAD"
-        self.request = Request(event.target.decode("latin-1"), headers)
-        self._check(event, headers)
+        self.request = Request(_resource(event.target.decode("ascii")), _decode(event))
+        self._check(event, self.request)
         return True
 
     def eof(self) -> ConnectError:
         """The error for a client that closed the connection before its request was whole."""
         return ConnectError("the client closed the connection during the handshake")
 
-    def _check(self, event: h11.Request, headers: Headers) -> None:
+    def _check(self, event: h11.Request, request: Request) -> None:
+        headers = request.headers
         if event.method != b"GET":
             raise Refusal(405, "WebSocket handshakes use GET.", [("Allow", "GET")])
         if event.http_version != b"1.1":
@@ -275,6 +277,8 @@ class ServerHandshake(_Reader):
             raise Refusal(
                 426, "Only WebSocket version 13.", [*upgrade, ("Sec-WebSocket-Version", "13")]
             )
+        if not request.target.startswith("/"):
+            raise Refusal(400, "The request target is not the path of a resource.")
         if "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0":
             raise Refusal(400, "A WebSocket handshake has no body.")
         key = _single(headers, "Sec-WebSocket-Key")
@@ -332,6 +336,15 @@ class ServerHandshake(_Reader):
         if self._options.server_header is not None:
             extra.append(("Server", self._options.server_header))
         return extra
+
+
+def _resource(target: str) -> str:
+    """Path and query of a request target, which may be absolute (RFC 6455, section 4.2.1)."""
+    absolute = _ABSOLUTE.match(target)
+    if absolute is None:
+        return target
+    rest = target[absolute.end() :]
+    return rest if rest.startswith("/") else "/" + rest
 
 
 def _is_key(key: str) -> bool:
