@@ -2,6 +2,7 @@
 
 import gc
 import os
+import queue
 import socket
 import ssl
 import threading
@@ -92,6 +93,24 @@ def echo_server(start_server: Callable[..., Endpoint], scheme: str) -> Endpoint:
     return start_server(echo, scheme)
 
 
+class Collector:
+    """A server's handler that writes down what comes, and how each connection ended."""
+
+    def __init__(self) -> None:
+        self.messages: queue.Queue[str | bytes] = queue.Queue()
+        self.ended: queue.Queue[tuple[int | None, str]] = queue.Queue()
+
+    def __call__(self, connection: Connection) -> None:
+        for message in connection:
+            self.messages.put(message)
+        self.ended.put((connection.close_code, connection.close_reason))
+
+
+@pytest.fixture
+def collector() -> Collector:
+    return Collector()
+
+
 class Recorder:
     """Callbacks for `wsfast.connect` that write down what they are called with.
 
@@ -162,11 +181,45 @@ def make_recorder() -> type[Recorder]:
 
 
 @pytest.fixture
+def join_connection() -> Callable[[int], None]:
+    """Waits for the thread of an id: `on_close` is not the last that it does."""
+
+    def join(number: int) -> None:
+        for thread in _our_threads():
+            if thread.name == f"wsfast-{number}":
+                thread.join(JOIN)
+
+    return join
+
+
+@pytest.fixture
 def refused_port() -> Iterator[int]:
     """A port of the loopback interface on which nobody listens."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         yield sock.getsockname()[1]
+
+
+@pytest.fixture
+def stalled_url() -> Iterator[str]:
+    """A server that lets TCP connect and then says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"ws://127.0.0.1:{listener.getsockname()[1]}/"
+
+
+@pytest.fixture
+def black_hole_url() -> Iterator[str]:
+    """A server that does not even let TCP connect: its backlog is full."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        callers = [socket.socket() for _ in range(4)]
+        for caller in callers:
+            caller.setblocking(False)
+            caller.connect_ex(listener.getsockname())
+        yield f"ws://127.0.0.1:{listener.getsockname()[1]}/"
+        for caller in callers:
+            caller.close()
 
 
 def _descriptors() -> set[str]:
