@@ -41,7 +41,6 @@ from wsfast.protocol.errors import (
 from wsfast.protocol.options import ClientOptions, ClientOptionsDict, client_options
 from wsfast.protocol.url import URL, parse_url
 from wsfast.threads.client import Dial
-from wsfast.threads.dial import Cancelled
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -104,16 +103,13 @@ class _Session:
         connection = self.connection
         try:
             self.dial.open()
-        except Cancelled:
-            pass
-        except WebSocketError:
-            pass  # it is connection.error
-        except Exception as exc:  # a bug here or in a library: the callbacks must know all the same
-            logger.exception("opening connection %d failed", self.number)
-            connection.abandon(WebSocketError(f"internal error: {exc!r}"))
-        else:
             self._call("on_open")
             connection.run(self._deliver if self._callbacks["on_message"] else None)
+        except WebSocketError:
+            pass  # it is connection.error; or Cancelled, and then there is none
+        except Exception as exc:  # a bug here or in a library: the callbacks must know all the same
+            logger.exception("connection %d failed", self.number)
+            connection.abandon(WebSocketError(f"internal error: {exc!r}"))
         if connection.error is not None:
             self._call("on_error", str(connection.error))
         code = connection.close_code

@@ -197,6 +197,8 @@ class Connection:
         self._in_recv = True
         try:
             size = self._stream.receive_into(self._protocol.get_buffer(), deadline)
+        except MemoryError:
+            failure = "out of memory"
         except OSError as exc:
             timed_out = isinstance(exc, TimeoutError) and exc.errno is None  # the deadline
             if timed_out and self._protocol.state is not State.CONNECTING:

@@ -25,6 +25,9 @@ Handler: TypeAlias = Callable[[Connection], object]
 logger = logging.getLogger("wsfast.server")
 
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_BACKLOG = 1024
+_PORT_TRIES = 10
+"""How often the system is asked for a port that is free on every address."""
 _PAUSE = 0.1
 """Seconds without accepting after the system has run out of descriptors."""
 
@@ -181,7 +184,7 @@ class Server:
             self._handler(connection)
         except ConnectionClosed:
             pass  # the handler need not catch what every handler sees
-        except Exception:
+        except (Exception, SystemExit):
             logger.exception("the handler failed")
             code, reason = CloseCode.INTERNAL_ERROR, "handler failed"
         connection.finish(code, reason)
@@ -219,23 +222,32 @@ def serve(
 
 def _listen(host: str | None, port: int) -> list[socket.socket]:
     infos = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    addresses = list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in infos))
+    for _ in range(_PORT_TRIES):
+        try:
+            return _bind_all(addresses, port)
+        except OSError as exc:
+            if port != 0 or exc.errno != errno.EADDRINUSE:
+                raise
+    raise OSError(errno.EADDRINUSE, f"no port is free on all addresses of {host}")
+
+
+def _bind_all(addresses: list[tuple[socket.AddressFamily, str]], port: int) -> list[socket.socket]:
+    """One listening socket for each address, all on one port."""
     with contextlib.ExitStack() as stack:
         sockets: list[socket.socket] = []
-        for family, _, _, _, address in dict.fromkeys(infos):
-            # With port 0 the system chooses for the first address, and the others follow.
-            bound = sockets[0].getsockname()[1] if sockets else port
+        for family, address in addresses:
             try:
-                sock = socket.create_server(
-                    (str(address[0]), bound), family=family, backlog=1024, dualstack_ipv6=False
-                )
+                sock = socket.create_server((address, port), family=family, backlog=_BACKLOG)
             except OSError as exc:
-                if exc.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and len(infos) > 1:
-                    continue  # a host without IPv6 resolves names to it all the same
+                if exc.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and len(addresses) > 1:
+                    continue  # a system without IPv6 resolves names to it all the same
                 raise
             stack.callback(sock.close)
             sock.setblocking(False)
             sockets.append(sock)
+            port = sock.getsockname()[1]  # port 0: the others follow the first
         if not sockets:
-            raise OSError(errno.EADDRNOTAVAIL, f"no address of {host} can be listened on")
+            raise OSError(errno.EADDRNOTAVAIL, "none of the addresses can be listened on")
         stack.pop_all()
     return sockets

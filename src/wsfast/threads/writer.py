@@ -91,7 +91,6 @@ class Writer:
             self._protocol.send(data)
             if self._writing:
                 return  # whoever writes takes this along
-            self._writing = True
             if not self._heard and time.monotonic() - self._sent_at < BURST_GAP:
                 self._hand_over()
                 return
@@ -104,7 +103,6 @@ class Writer:
         with self._lock:
             if self._writing or self._stream is None or self._sent_all or self._protocol.finished:
                 return
-            self._writing = True
             taken = self._take()
         self._send_inline(taken)
 
@@ -140,9 +138,10 @@ class Writer:
     # -------------------------------------------------------------- with the writing role
 
     def _take(self) -> bytes:
-        """With the lock held: what the protocol has gathered."""
+        """With the lock held: takes the role, or keeps it, and what the protocol has gathered."""
         data = self._protocol.data_to_send()
         self._in_flight = len(data)
+        self._writing = True
         return data
 
     def _send_inline(self, data: bytes) -> None:
@@ -169,7 +168,7 @@ class Writer:
                 if not sent:
                     return False
                 self._wire = self._wire[sent:]
-        except (OSError, ValueError):
+        except (OSError, ValueError, MemoryError):
             # Reading goes on: what the peer sent before it went away is still to be delivered.
             self._broken = True
             self._wire = memoryview(b"")
@@ -191,7 +190,7 @@ class Writer:
 
     def _hand_over(self) -> None:
         """With the lock held: the role goes to the write thread."""
-        self._thread_has_role = True
+        self._writing = self._thread_has_role = True
         if self._thread is not None:
             self._work.notify()
             return
