@@ -7,7 +7,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import Self, TypeAlias, Unpack
 
@@ -222,7 +222,7 @@ def serve(
 
 def _listen(host: str | None, port: int) -> list[socket.socket]:
     infos = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    addresses = list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in infos))
+    addresses = dict.fromkeys((family, str(address[0])) for family, _, _, _, address in infos)
     for _ in range(_PORT_TRIES):
         try:
             return _bind_all(addresses, port)
@@ -232,7 +232,9 @@ def _listen(host: str | None, port: int) -> list[socket.socket]:
     raise OSError(errno.EADDRINUSE, f"no port is free on all addresses of {host}")
 
 
-def _bind_all(addresses: list[tuple[socket.AddressFamily, str]], port: int) -> list[socket.socket]:
+def _bind_all(
+    addresses: Collection[tuple[socket.AddressFamily, str]], port: int
+) -> list[socket.socket]:
     """One listening socket for each address, all on one port."""
     with contextlib.ExitStack() as stack:
         sockets: list[socket.socket] = []
