@@ -377,6 +377,8 @@ class Connection:
     def settle(self, now: float) -> None:
         """Does what waited for the application to see, and perhaps answer, the last messages."""
         reaction, self._reaction = self._reaction, None
+        if self.finished:
+            return  # it was abandoned in the meantime
         if isinstance(reaction, Close):
             self._close_received = True
             self.close_code, self.close_reason = reaction.code, reaction.reason
