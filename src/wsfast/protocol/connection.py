@@ -397,9 +397,9 @@ class Connection:
     @property
     def deadline(self) -> float | None:
         """When `tick` must be called at the latest; None if nothing is waited for."""
-        if self.state is not State.CONNECTED:
+        if self.state is not State.CONNECTED or self.unsettled:
             return self._deadline
-        due = [self._deadline, self._ping_due, self._pong_due, self._message_due]
+        due = [self._ping_due, self._pong_due, self._message_due]
         return min((when for when in due if when is not None), default=None)
 
     @property
@@ -423,8 +423,9 @@ class Connection:
             return
         if not reading:
             self._alive_at = self._message_at = now
-        if _reached(self._deadline, now):
-            self.settle(now)
+        if self.unsettled:  # the peer has ended it: its silence means nothing
+            if _reached(self._deadline, now):
+                self.settle(now)
         elif _reached(self._pong_due, now):
             self._fail(ConnectionLost(CloseCode.INTERNAL_ERROR, "keepalive ping timeout"), now)
             self._deadline = now  # it has been silent for long enough
