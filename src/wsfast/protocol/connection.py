@@ -14,7 +14,6 @@ Times are seconds of any clock that never goes back. Nothing blocks, nothing is 
 with several threads calls every method under one lock of its own.
 """
 
-from collections import deque
 from collections.abc import Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, TypeAlias, cast
@@ -31,6 +30,7 @@ from wsfast.protocol.errors import (
     WebSocketError,
 )
 from wsfast.protocol.handshake import ClientHandshake, Refusal, Request, Response, ServerHandshake
+from wsfast.protocol.keepalive import Keepalive, later, reached
 from wsfast.protocol.options import ClientOptions, Options, ServerOptions
 from wsfast.protocol.url import URL
 
@@ -94,10 +94,6 @@ class Connection:
         self.error: WebSocketError | None = None
         self.close_code: int | None = None
         self.close_reason = ""
-        self.latency: float | None = None
-        """Seconds between the last answered ping and its pong; None before the first."""
-        self.pongs = 0
-        """How many of our pings have been answered; see `ping`."""
         self.handshake = handshake
         self._options = options
         self._server = isinstance(handshake, ServerHandshake)
@@ -112,13 +108,9 @@ class Connection:
         self._reaction: Close | Failure | None = None  # came, and waits for settle()
         self._close_sent = self._close_received = False
         self._latest_pong: bytes | None = None
-        self._pings: deque[tuple[int, bytes, float]] = deque()
-        self._pings_sent = 0
-        self._keepalive: tuple[int, float] | None = None  # number and time of the unanswered one
-        self._ping_due: float | None = None
-        self._alive_at = now  # when the peer was last heard
+        self._keepalive = Keepalive(options.ping_interval, options.pong_timeout)
         self._message_at = now
-        self._deadline = _later(now, options.dial_timeout)  # of the opening, later of the closing
+        self._deadline = later(now, options.dial_timeout)  # of the opening, later of the closing
 
     @classmethod
     def client(cls, url: URL, options: ClientOptions, now: float) -> "Connection":
@@ -150,6 +142,16 @@ class Connection:
         """The subprotocol agreed on, if any (RFC 6455, section 1.9)."""
         return self.handshake.subprotocol
 
+    @property
+    def latency(self) -> float | None:
+        """Seconds between the last answered ping and its pong; None before the first."""
+        return self._keepalive.latency
+
+    @property
+    def pongs(self) -> int:
+        """How many of our pings have been answered; see `ping`."""
+        return self._keepalive.answered
+
     # -------------------------------------------------------------- bytes in
 
     def get_buffer(self) -> "bytearray | memoryview":
@@ -171,7 +173,7 @@ class Connection:
             return self._feed_handshake(bytes(self._scratch[:size]), now)
         if self.input_ended:
             return ()
-        self._alive_at = now
+        self._keepalive.heard(now)
         try:
             return self._messages(self._decoder.received(size), now)
         except MemoryError:
@@ -183,7 +185,7 @@ class Connection:
             return self._feed_handshake(bytes(data), now)
         if self.input_ended:
             return ()
-        self._alive_at = now
+        self._keepalive.heard(now)
         try:
             return self._messages(self._decoder.feed(data), now)
         except MemoryError:
@@ -202,7 +204,7 @@ class Connection:
             elif isinstance(event, Ping):
                 self._answer(event.data)
             elif isinstance(event, Pong):
-                self._pong_received(event.data, now)
+                self._keepalive.pong_received(event.data, now)
             else:
                 self._react(event, now)
         return messages
@@ -283,8 +285,8 @@ class Connection:
         self._move(_Step.OPEN)
         self._scratch = None
         self._deadline = None
-        self._alive_at = self._message_at = now
-        self._ping_due = _later(now, self._options.ping_interval)
+        self._message_at = now
+        self._keepalive.start(now)
         leftover = self.handshake.leftover
         return self.feed(leftover, now) if leftover else ()
 
@@ -354,9 +356,7 @@ class Connection:
         """
         self.check_open()
         self._outbox.ping(data)
-        self._pings_sent += 1
-        self._pings.append((self._pings_sent, bytes(data), now))
-        return self._pings_sent
+        return self._keepalive.ping_sent(bytes(data), now)
 
     def close(self, code: int, reason: str, now: float) -> None:
         """Begins the closing handshake, after all that is queued (RFC 6455, section 7.1.2).
@@ -399,18 +399,12 @@ class Connection:
         """When `tick` must be called at the latest; None if nothing is waited for."""
         if self.state is not State.CONNECTED or self.unsettled:
             return self._deadline
-        due = [self._ping_due, self._pong_due, self._message_due]
+        due = [self._keepalive.deadline, self._message_due]
         return min((when for when in due if when is not None), default=None)
 
     @property
-    def _pong_due(self) -> float | None:
-        if self._keepalive is None:
-            return None
-        return _later(max(self._alive_at, self._keepalive[1]), self._options.pong_timeout)
-
-    @property
     def _message_due(self) -> float | None:
-        return _later(self._message_at, self._options.read_timeout)
+        return later(self._message_at, self._options.read_timeout)
 
     def tick(self, now: float, *, reading: bool = True) -> None:
         """Says what time it is. `reading` is False while nobody reads from the transport: then
@@ -418,24 +412,25 @@ class Connection:
         if self.finished:
             return
         if self.state is not State.CONNECTED:
-            if _reached(self._deadline, now):
+            if reached(self._deadline, now):
                 self._give_up()
             return
         if not reading:
-            self._alive_at = self._message_at = now
+            self._keepalive.heard(now)
+            self._message_at = now
         if self.unsettled:  # the peer has ended it: its silence means nothing
-            if _reached(self._deadline, now):
+            if reached(self._deadline, now):
                 self.settle(now)
-        elif _reached(self._pong_due, now):
+        elif self._keepalive.is_dead(now):
             self._fail(ConnectionLost(CloseCode.INTERNAL_ERROR, "keepalive ping timeout"), now)
             self._deadline = now  # it has been silent for long enough
-        elif _reached(self._message_due, now):
+        elif reached(self._message_due, now):
             text = "read timeout: no message within read_timeout"
             self._fail(ConnectionLost(CloseCode.POLICY_VIOLATION, text), now)
-        elif _reached(self._ping_due, now):
-            if self._keepalive is None:
-                self._keepalive = self.ping(b"wsfast %d" % self._pings_sent, now), now
-            self._ping_due = _later(now, self._options.ping_interval)
+        elif self._keepalive.probe_due(now):
+            data = b"wsfast %d" % self._keepalive.sent
+            self._outbox.ping(data)
+            self._keepalive.probe_sent(data, now)
 
     def _give_up(self) -> None:
         if self.state is State.CONNECTING:
@@ -495,24 +490,3 @@ class Connection:
             self._outbox.pong(data)
         else:
             self._latest_pong = data
-
-    def _pong_received(self, data: bytes, now: float) -> None:
-        """A pong answers its ping and those before it (RFC 6455, section 5.5.3)."""
-        if not any(data == sent for _, sent, _ in self._pings):
-            return  # unsolicited: allowed, means nothing
-        while True:
-            number, sent, sent_at = self._pings.popleft()
-            if self._keepalive is not None and number == self._keepalive[0]:
-                self._keepalive = None
-            if sent == data:
-                break
-        self.pongs = number
-        self.latency = now - sent_at
-
-
-def _later(now: float, timeout: float | None) -> float | None:
-    return None if timeout is None else now + timeout
-
-
-def _reached(deadline: float | None, now: float) -> bool:
-    return deadline is not None and now >= deadline
