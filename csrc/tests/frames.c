@@ -48,7 +48,8 @@ static unsigned hex_byte(const char *notation, const char *at)
     return (unsigned)strtoul(digits, NULL, 16);
 }
 
-/* Writes `size` bytes as often as a "*300" at `*at` says, once without; returns the bytes written. */
+/* Writes `size` bytes as often as a "*300" at `*at` says, once without; returns how many that
+ * makes. */
 static size_t repeat(uint8_t *out, const uint8_t *bytes, size_t size, const char **at)
 {
     size_t times = 1;

@@ -133,6 +133,13 @@ static void special_keys(void)
         CHECK((out[i] ^ plain[i]) == 0xff);
 }
 
+static void nothing_may_be_null(void)
+{
+    uint8_t byte = MARK;
+    CHECK(wsf_mask(NULL, NULL, 0, the_key()) == the_key());
+    CHECK(wsf_mask(&byte, NULL, 0, the_key()) == the_key() && byte == MARK);
+}
+
 static void not_a_byte_beyond_the_buffers(void)
 {
     static guard source, target;
@@ -227,6 +234,7 @@ int main(void)
         TEST(many_small_pieces_make_no_difference);
         TEST(long_buffers);
         TEST(special_keys);
+        TEST(nothing_may_be_null);
         TEST(not_a_byte_beyond_the_buffers);
     }
     return check_report("mask");

@@ -96,7 +96,8 @@ static void text_cut_inside_its_characters(void)
         {"01'\360' 00'\237' 00'' 00'\230' 80'\200'", "text '\\xf0\\x9f\\x98\\x80'", BOTH, {0}},
         {"01'a\342\202' 80'\254b'", "text 'a\\xe2\\x82\\xacb'", BOTH, {0}},
         /* Each text starts anew. */
-        {"01'\316' 80'\272' 81'a' 01'b' 80'c'", "text '\\xce\\xba'; text 'a'; text 'bc'", BOTH, {0}},
+        {"01'\316' 80'\272' 81'a' 01'b' 80'c'", "text '\\xce\\xba'; text 'a'; text 'bc'", BOTH,
+         {0}},
     };
     EXAMPLES_CHECK(examples);
 }
@@ -109,8 +110,8 @@ static void close_frames(void)
         {"88'\003\351bye'", "close 1001 'bye'", BOTH, {0}},
         {"88'\023\207\342\202\254'", "close 4999 '\\xe2\\x82\\xac'", BOTH, {0}},
         {"81'a' 89'b' 88'\013\270c'", "text 'a'; ping 'b'; close 3000 'c'", BOTH, {0}},
-        {"88'\003\350rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr"
-         "rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr'",
+        {"88'\003\350rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr"
+         "rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr'",
          "close 1000 'r'*123", BOTH, {0}},
     };
     EXAMPLES_CHECK(examples);

@@ -40,6 +40,26 @@ static void a_block_is_freed_with_the_next_call_or_with_the_parser(void)
     finish(); /* to clear twice does no harm */
 }
 
+/* Fed between any two bytes, an empty input, which may be NULL, is no end of anything. */
+static void nothing_fed_changes_nothing(void)
+{
+    size_t size;
+    start((wsf_config){.server = 1});
+    uint8_t *stream = frames("01'H' 89'ping' 80'i' 81'whole'", 1, &size);
+    size_t said = 0;
+    for (size_t i = 0; i < size; i++) {
+        wsf_parser_feed(&parser, NULL, 0);
+        CHECK(next() == 0);
+        wsf_parser_feed(&parser, stream + i, 0);
+        CHECK(next() == 0);
+        wsf_parser_feed(&parser, stream + i, 1);
+        while (next() == 1)
+            said += event.size;
+    }
+    CHECK(said == 4 + 2 + 5);
+    finish();
+}
+
 static void a_parser_can_be_started_again(void)
 {
     static const char *const ends[] = {"02'half' 00:5'a'", "83''", "88''", "=82", "89:7'a'",
@@ -130,6 +150,26 @@ static void without_a_hook_the_c_library_allocates(void)
     wsf_parser_clear(&parser);
 }
 
+/* ASan's malloc ends the program when it is asked for too much, if it is not told otherwise. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
+static void the_c_library_can_run_out_of_memory(void)
+{
+    uint8_t *data = NULL;
+    wsf_config config = {0};
+    wsf_parser_init(&parser, &config);
+    feed("02'a block to be freed' 80:3fffffff00000000");
+    while (next() == 1)
+        ;
+    CHECK(wsf_parser_window(&parser, &data, SIZE_MAX / 8) <= 0);
+    CHECK(next() == (SIZE_MAX > UINT32_MAX ? WSF_ERR_NO_MEMORY : WSF_ERR_MESSAGE_TOO_BIG));
+    wsf_parser_clear(&parser);
+}
+
 /* Fails the first allocation, the second ... until one run needs no more. What was said before the
  * failure must be what the same run says without it. */
 static void check_every_allocation_failing(const char *notation, const char *log, uint8_t server,
@@ -181,12 +221,14 @@ int main(void)
 {
     TEST(a_block_that_is_taken_is_the_callers);
     TEST(a_block_is_freed_with_the_next_call_or_with_the_parser);
+    TEST(nothing_fed_changes_nothing);
     TEST(a_parser_can_be_started_again);
     TEST(the_callers_failure_stays);
     TEST(the_callers_failure_frees_the_block_of_the_last_event);
     TEST(deferred_text_is_unchecked_only_where_it_lies_whole);
     TEST(deferred_or_not_good_text_is_the_same);
     TEST(without_a_hook_the_c_library_allocates);
+    TEST(the_c_library_can_run_out_of_memory);
     TEST(every_allocation_can_fail);
     return check_report("parser_calls");
 }

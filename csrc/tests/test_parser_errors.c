@@ -196,7 +196,7 @@ static void bad_text_fails_at_its_first_bad_byte(void)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         check_error_at(cases[i].notation, &(wsf_config){0}, cases[i].headers, cases[i].at,
                        "error TEXT_UTF8 1007");
-    /* A text that ends too early is bad when its last frame ends; without payload, at its header. */
+    /* A text that ends too early is bad when its last frame ends: at its header if that is all. */
     check_error_at("81'ab\342\202'", &(wsf_config){0}, 1, 2 + 4, "error TEXT_UTF8 1007");
     check_error_at("01'ab\342' 80'' 82'x'", &(wsf_config){0}, 2, 2 + 3 + 2,
                    "error TEXT_UTF8 1007");

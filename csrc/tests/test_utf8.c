@@ -225,6 +225,7 @@ static void nothing_fed_changes_nothing(void)
     CHECK(wsf_utf8_feed(&state, &byte, 0) == 0 && state == 0);
     CHECK(wsf_utf8_feed(&state, (const uint8_t *)"\xe2", 1) == 1 && state != 0);
     wsf_utf8 before = state;
+    CHECK(wsf_utf8_feed(&state, NULL, 0) == 0 && state == before);
     CHECK(wsf_utf8_feed(&state, &byte, 0) == 0 && state == before);
     CHECK(wsf_utf8_feed(&state, (const uint8_t *)"\x82\xac", 2) == 2 && state == 0);
 }
