@@ -1,6 +1,7 @@
 """Frames byte by byte, and ways to hand a stream to a decoder. Shares no code with the codec."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from wsfast.codec import Decoder, Failure
 
@@ -61,6 +62,36 @@ def fragments(opcode: int, pieces: Sequence[bytes], *, key: bytes | None = None)
         frame(CONTINUATION if i else opcode, piece, fin=i == last, key=key)
         for i, piece in enumerate(pieces)
     )
+
+
+class ParsedFrame(NamedTuple):
+    start: int  # the first byte: FIN, RSV and opcode
+    key: bytes | None
+    payload: bytes  # unmasked
+
+
+def parse_frames(stream: bytes) -> list[ParsedFrame]:
+    """The frames of a stream of whole frames, without a look at what they mean."""
+    frames = []
+    at = 0
+    while at < len(stream):
+        start, second = stream[at : at + 2]
+        at += 2
+        length = second & 0x7F
+        if length >= 126:
+            form = 2 if length == 126 else 8
+            length = int.from_bytes(stream[at : at + form], "big")
+            at += form
+        key = None
+        if second & 0x80:
+            key = stream[at : at + 4]
+            at += 4
+        payload = stream[at : at + length]
+        if len(payload) < length:
+            raise ValueError("the last frame is not whole")
+        frames.append(ParsedFrame(start, key, payload if key is None else mask(payload, key)))
+        at += length
+    return frames
 
 
 def cut(stream: bytes, places: Iterable[int]) -> Iterator[bytes]:

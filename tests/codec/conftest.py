@@ -31,17 +31,6 @@ _load_helper("codec_wire")
 _load_helper("codec_reference")
 
 
-@pytest.fixture(params=["scalar", "sse2", "avx2", "neon"])
-def masking_code(request: pytest.FixtureRequest) -> str:
-    """The name of each masking code there is; those of other processors are skipped."""
-    from wsfast.codec import implementations
-
-    if request.param not in implementations():
-        pytest.skip(f"this processor does not run {request.param}")
-    name: str = request.param
-    return name
-
-
 @pytest.fixture
 def run_python() -> RunPython:
     """Runs a script in an interpreter of its own and returns what it printed."""
