@@ -48,7 +48,7 @@ cdef int get_bytes(data, Py_buffer *source) except -1:
     """The bytes of any buffer. Those that do not lie in one piece are copied, in their order."""
     try:
         PyObject_GetBuffer(data, source, PyBUF_SIMPLE)
-    except BufferError:
+    except (BufferError, ValueError):  # numpy raises the latter
         PyObject_GetBuffer(memoryview(data).tobytes(), source, PyBUF_SIMPLE)
     return 0
 
@@ -294,6 +294,7 @@ cdef class Decoder:
 
     @cython.critical_section
     def received(self, Py_ssize_t size, /):
+        cdef list events = []
         if size < 0 or size > self.room:
             raise ValueError(f"size: {size} bytes were not received into get_buffer()")
         self.room = 0
@@ -303,7 +304,7 @@ cdef class Decoder:
             wsf_parser_filled(&self.parser, size)
         elif size:
             wsf_parser_feed(&self.parser, <uint8_t *>PyByteArray_AS_STRING(self.chunk), size)
-        return self._events([])
+        return self._events(events)
 
     @cython.critical_section
     def feed(self, data, /):
