@@ -32,6 +32,9 @@ MAX_HEAD_BYTES = 32 * 1024
 MAX_QUOTED = 200
 """Characters of what is wrong with a peer's HTTP, in errors and in the response that says so."""
 
+_HTTP = b"HTTP/"
+_TLS_RECORDS = (b"\x15", b"\x16")  # alert, handshake (RFC 8446, section 5.1)
+
 _ABSOLUTE = re.compile(r"(?:https?|wss?)://[^/?#]+", re.IGNORECASE)
 _ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -141,6 +144,7 @@ class ClientHandshake(_Reader):
         super().__init__(h11.CLIENT)
         self._options = options
         self._key = base64.b64encode(os.urandom(16)).decode()
+        self._start = b""
         self.response: Response | None = None
         self.subprotocol: str | None = None
         request = h11.Request(method="GET", target=url.target, headers=_encode(self._headers(url)))
@@ -178,6 +182,7 @@ class ClientHandshake(_Reader):
         Raises `HandshakeError` (`StatusError` for a plain HTTP answer) when it never will be.
         """
         self._take(data)
+        self._check_start(data)
         try:
             event = self._http.next_event()
             while isinstance(event, h11.InformationalResponse) and event.status_code != 101:
@@ -199,6 +204,14 @@ class ClientHandshake(_Reader):
     def eof(self) -> ConnectError:
         """The error for a server that closed the connection before its answer was whole."""
         return ConnectError("the server closed the connection during the handshake")
+
+    def _check_start(self, data: bytes) -> None:
+        """Tells other protocols by their first bytes; h11 waits for the end of a head that servers
+        of these never send."""
+        self._start += data[: len(_HTTP) - len(self._start)]
+        if not _HTTP.startswith(self._start):
+            what = "TLS; use wss://" if self._start[:1] in _TLS_RECORDS else "another protocol"
+            raise HandshakeError(f"the server's answer is not valid HTTP: it speaks {what}")
 
     def _check(self, event: h11.InformationalResponse) -> None:
         headers = _decode(event)
