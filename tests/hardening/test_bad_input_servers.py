@@ -1,0 +1,500 @@
+"""Openings that fail: nobody there, nobody who answers, or something that is no WebSocket server.
+
+`fails` checks what is common to all: one on_error, one on_close with 1006, the state "error".
+"""
+
+import http.server
+import itertools
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from raw_peers import RawServer, RawServerPeer, accept_value, field, response
+
+from wsfast.protocol.errors import (
+    ConnectError,
+    ConnectTimeout,
+    HandshakeError,
+    StatusError,
+    TLSError,
+)
+
+Fails = Callable[..., str]
+Dial = Callable[..., Any]
+StartRaw = Callable[..., RawServer]
+
+SHORT = 300
+"""Milliseconds: a dial_timeout for servers that never finish."""
+
+
+# ---------------------------------------------------------------- nobody there
+
+
+def test_a_refused_port(fails: Fails, dial: Dial, refused_port: int, scheme: str) -> None:
+    url = f"{scheme}://127.0.0.1:{refused_port}/"
+    assert "connection refused" in fails(url)
+    with pytest.raises(ConnectError, match="connection refused") as caught:
+        dial(url)
+    assert caught.value.retryable
+
+
+def test_a_refused_port_at_every_address_of_a_name(fails: Fails, refused_port: int) -> None:
+    assert "connection refused" in fails(f"ws://localhost:{refused_port}/")
+
+
+def test_a_black_hole(fails: Fails, dial: Dial, black_hole: int, scheme: str) -> None:
+    url = f"{scheme}://127.0.0.1:{black_hole}/"
+    assert "timeout" in fails(url, dial_timeout=SHORT)
+    with pytest.raises(ConnectTimeout, match="timeout") as caught:
+        dial(url, dial_timeout=SHORT)
+    assert caught.value.retryable
+    assert isinstance(caught.value, TimeoutError)
+
+
+def test_a_name_that_nobody_has(fails: Fails, dial: Dial) -> None:
+    # RFC 6761, section 6.4: guaranteed to have no address.
+    url = "ws://nobody.invalid/"
+    assert "nobody.invalid" in fails(url)
+    with pytest.raises(ConnectError) as caught:
+        dial(url)
+    assert caught.value.retryable
+
+
+# ---------------------------------------------------------------- nobody who answers
+
+
+def until_the_client_goes(peer: RawServerPeer) -> bytes:
+    return peer.read_to_end()
+
+
+def test_a_server_that_never_answers(
+    fails: Fails, dial: Dial, raw_server: StartRaw, scheme: str
+) -> None:
+    url = f"{scheme}://127.0.0.1:{raw_server(until_the_client_goes).port}/"
+    assert "timeout" in fails(url, dial_timeout=SHORT)
+    with pytest.raises(ConnectTimeout, match="timeout"):
+        dial(url, dial_timeout=SHORT)
+
+
+def test_a_server_that_never_answers_over_tls(
+    fails: Fails, raw_server: StartRaw, certificates: Any
+) -> None:
+    server = raw_server(until_the_client_goes, certificates.server)
+    options = {"ssl_context": certificates.client, "dial_timeout": SHORT}
+    assert "timeout" in fails(server.url, **options)
+    assert b"Sec-WebSocket-Key" in server.result()
+
+
+STATUS_LINE = b"HTTP/1.1 101 Switching Protocols\r\n"
+DRIBBLES = {
+    "status line": (b"HTTP/1.1 101 ", b"x"),
+    "header": (STATUS_LINE + b"X-Long: ", b"x"),
+    "header lines": (STATUS_LINE, b"A: b\r\n"),
+    "interim responses": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize(("start", "repeated"), DRIBBLES.values(), ids=DRIBBLES)
+def test_a_server_that_dribbles(
+    start: bytes,
+    repeated: bytes,
+    fails: Fails,
+    raw_server: StartRaw,
+    scheme: str,
+    certificates: Any,
+) -> None:
+    """A byte at a time, for as long as the client listens: dial_timeout bounds it all."""
+    over = threading.Event()
+
+    def dribble(peer: RawServerPeer) -> None:
+        peer.read_head()
+        peer.send(start)
+        for byte in itertools.cycle(repeated):
+            peer.send(bytes([byte]))
+            if over.wait(0.02):  # far less than MAX_HEAD_BYTES until the time is up
+                return
+
+    secure = scheme == "wss"
+    server = raw_server(dribble, certificates.server if secure else None)
+    options = {"ssl_context": certificates.client} if secure else {}
+    # TLS and upgrade share the time, and the first takes some on a busy machine.
+    told = fails(server.url, dial_timeout=2 * SHORT, **options)
+    over.set()
+    assert "timeout" in told
+
+
+def test_a_tls_handshake_that_dribbles(fails: Fails, raw_server: StartRaw) -> None:
+    over = threading.Event()
+
+    def dribble(peer: RawServerPeer) -> None:
+        peer.read(5)
+        peer.send(b"\x16\x03\x03\x3f\xff\x02\x00\x3f\xfb")  # a ServerHello of 16 KiB begins
+        while not over.wait(0.02):
+            peer.send(b"\x03")
+
+    port = raw_server(dribble).port
+    told = fails(f"wss://localhost:{port}/", dial_timeout=SHORT)
+    over.set()
+    assert "timeout" in told
+
+
+# ---------------------------------------------------------------- no WebSocket server
+
+
+@pytest.fixture
+def web_server() -> Iterator[int]:
+    """The standard library's HTTP server, which knows no WebSocket."""
+
+    class Quiet(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            found = self.path == "/"
+            body = b"<html>hello</html>"
+            self.send_response(200 if found else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(("path", "status"), [("", 200), ("nothing/here", 404)])
+def test_a_web_server(path: str, status: int, fails: Fails, dial: Dial, web_server: int) -> None:
+    url = f"ws://127.0.0.1:{web_server}/{path}"
+    assert str(status) in fails(url)
+    with pytest.raises(StatusError) as caught:
+        dial(url)
+    assert caught.value.status == status
+    assert caught.value.headers.get("Content-Length") == "18"
+    assert not caught.value.retryable
+
+
+def answers(data: bytes) -> Callable[[RawServerPeer], bytes]:
+    """A server that says this to any request."""
+
+    def answer(peer: RawServerPeer) -> bytes:
+        head = peer.read_head()
+        peer.send(data)
+        return head + peer.read_to_end()
+
+    return answer
+
+
+STATUSES = [
+    (200, "OK", False),
+    (204, "No Content", False),
+    (301, "Moved Permanently", False),
+    (302, "Found", False),
+    (400, "Bad Request", False),
+    (401, "Unauthorized", False),
+    (403, "Forbidden", False),
+    (404, "Not Found", False),
+    (426, "Upgrade Required", False),
+    (429, "Too Many Requests", False),
+    (500, "Internal Server Error", True),
+    (502, "Bad Gateway", True),
+    (503, "Service Unavailable", True),
+    (599, "", True),
+]
+
+
+@pytest.mark.parametrize(("status", "reason", "retryable"), STATUSES)
+def test_another_status(
+    status: int, reason: str, retryable: bool, fails: Fails, dial: Dial, raw_server: StartRaw
+) -> None:
+    head = f"HTTP/1.1 {status} {reason}\r\nLocation: ws://elsewhere.invalid/\r\nX-Why: because\r\n"
+    server = raw_server(answers(head.encode() + b"Content-Length: 0\r\n\r\n"))
+    text = fails(server.url)
+    assert f"{status} {reason}".rstrip() in text
+    with pytest.raises(StatusError) as caught:
+        dial(server.url)
+    assert str(caught.value) == text
+    assert (caught.value.status, caught.value.reason) == (status, reason)
+    assert caught.value.headers.get("x-why") == "because"
+    assert caught.value.retryable is retryable
+
+
+def test_a_status_text_with_an_escape_sequence(fails: Fails, raw_server: StartRaw) -> None:
+    server = raw_server(answers(b"HTTP/1.1 403 \x1b[2J\xe9\r\n\r\n"))
+    assert fails(server.url).isprintable()
+
+
+GARBAGE = {
+    "random bytes": bytes(range(256)) * 20,
+    "an SSH banner": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "an SMTP banner": b"220 mail.example ESMTP\r\n",
+    "zeros": bytes(1000),
+    "an empty line": b"\r\n\r\n",
+    "HTTP/2": b"\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x80\0\x04\0\x01\0\0\0\x05\0\xff\xff\xff",
+    "HTTP/0.9": b"<html>hello</html>\n",
+    "a WebSocket frame": b"\x81\x05hello",
+    "no status": b"HTTP/1.1\r\n\r\n",
+    "a status that is no number": b"HTTP/1.1 abc OK\r\n\r\n",
+    "a status of four digits": b"HTTP/1.1 1010 OK\r\n\r\n",
+    "a header without a colon": b"HTTP/1.1 101 OK\r\nUpgrade websocket\r\n\r\n",
+    "a header without a name": b"HTTP/1.1 101 OK\r\n: websocket\r\n\r\n",
+    "a folded first line": b"HTTP/1.1 101 OK\r\n folded: x\r\n\r\n",
+    "a NUL in a header": b"HTTP/1.1 101 OK\r\nA: \0\r\n\r\n",
+    "a bad body length": b"HTTP/1.1 101 OK\r\nContent-Length: -5\r\n\r\n",
+    "two body lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("data", GARBAGE.values(), ids=GARBAGE)
+def test_garbage(data: bytes, fails: Fails, dial: Dial, raw_server: StartRaw) -> None:
+    def answer(peer: RawServerPeer) -> None:
+        peer.read_head()
+        peer.send(data)
+
+    server = raw_server(answer)
+    assert fails(server.url).isprintable()
+    with pytest.raises(ConnectError):
+        dial(server.url)
+
+
+def test_a_server_that_speaks_first(fails: Fails, raw_server: StartRaw) -> None:
+    def banner(peer: RawServerPeer) -> None:
+        peer.send(b"SSH-2.0-OpenSSH_9.6\r\n")
+        peer.read_to_end()
+
+    assert "HTTP" in fails(raw_server(banner).url)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x15\x03\x01\x00\x02\x02\x0a",  # unexpected_message
+        b"\x15\x03\x03\x00\x02\x02\x46",  # protocol_version
+        b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03",  # the start of a ServerHello
+    ],
+)
+def test_a_tls_server_that_complains_about_the_clear(
+    data: bytes, fails: Fails, dial: Dial, raw_server: StartRaw
+) -> None:
+    server = raw_server(answers(data))
+    assert "TLS" in fails(server.url)
+    with pytest.raises(HandshakeError, match="TLS") as caught:
+        dial(server.url)
+    assert not caught.value.retryable
+
+
+def test_a_tls_server_that_is_silent_about_the_clear(fails: Fails, start_server: Any) -> None:
+    # OpenSSL sends no alert for an HTTP request, it hangs up.
+    port = start_server(print, "wss").server.port
+    assert "closed the connection during the handshake" in fails(f"ws://localhost:{port}/")
+
+
+def test_a_plain_server_spoken_to_in_tls(
+    fails: Fails, dial: Dial, start_server: Any, web_server: int
+) -> None:
+    for port in start_server(print).server.port, web_server:
+        assert "TLS" in fails(f"wss://localhost:{port}/")
+        with pytest.raises(TLSError, match="TLS"):
+            dial(f"wss://localhost:{port}/")
+
+
+@pytest.mark.parametrize(
+    "data", [b"SSH-2.0-OpenSSH_9.6\r\n", bytes(1000), b"\x15\x03\x01\x00\x02\x02\x28", b""]
+)
+def test_garbage_for_a_tls_handshake(data: bytes, fails: Fails, raw_server: StartRaw) -> None:
+    def answer(peer: RawServerPeer) -> None:
+        peer.read(5)
+        peer.send(data)
+
+    assert "TLS" in fails(f"wss://localhost:{raw_server(answer).port}/")
+
+
+# ---------------------------------------------------------------- a wrong upgrade
+
+
+def key_of(head: bytes) -> bytes:
+    key = field(head, b"Sec-WebSocket-Key")
+    assert key is not None
+    return key
+
+
+UPGRADES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "no Accept": (lambda key: b"Upgrade: websocket\r\nConnection: Upgrade\r\n", "Accept"),
+    "the key as Accept": (lambda key: b"Sec-WebSocket-Accept: " + key + b"\r\n", "Accept"),
+    "an empty Accept": (lambda key: b"Sec-WebSocket-Accept:\r\n", "Accept"),
+    "the Accept of another key": (
+        lambda key: b"Sec-WebSocket-Accept: " + accept_value(b"AAAAAAAAAAAAAAAAAAAAAA==") + b"\r\n",
+        "Accept",
+    ),
+    "an Accept in lower case": (
+        lambda key: b"Sec-WebSocket-Accept: " + accept_value(key).lower() + b"\r\n",
+        "Accept",
+    ),
+    "an Accept cut short": (
+        lambda key: b"Sec-WebSocket-Accept: " + accept_value(key)[:-1] + b"\r\n",
+        "Accept",
+    ),
+    "an Accept with more": (
+        lambda key: b"Sec-WebSocket-Accept: " + accept_value(key) + b"x\r\n",
+        "Accept",
+    ),
+    "an Accept outside ASCII": (lambda key: b"Sec-WebSocket-Accept: \xe9\r\n", "Accept"),
+    "two Accepts": (
+        lambda key: (b"Sec-WebSocket-Accept: " + accept_value(key) + b"\r\n") * 2,
+        "Accept",
+    ),
+}
+
+
+@pytest.mark.parametrize(("fields", "word"), UPGRADES.values(), ids=UPGRADES)
+def test_a_wrong_accept(
+    fields: Callable[[bytes], bytes], word: str, fails: Fails, dial: Dial, raw_server: StartRaw
+) -> None:
+    def answer(peer: RawServerPeer) -> bytes:
+        key = key_of(peer.read_head())
+        usual = b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        peer.send(b"HTTP/1.1 101 Switching Protocols\r\n" + usual + fields(key) + b"\r\n")
+        return peer.read_to_end()
+
+    server = raw_server(answer)
+    assert word in fails(server.url)
+    assert server.result() == b"", "no frame to a server that is none"
+    with pytest.raises(HandshakeError, match=word) as caught:
+        dial(server.url)
+    assert not caught.value.retryable
+
+
+WRONG = {
+    "no Upgrade": (b"Upgrade: websocket\r\n", b"", "Upgrade"),
+    "another Upgrade": (b"Upgrade: websocket", b"Upgrade: h2c", "Upgrade"),
+    "no Connection": (b"Connection: Upgrade\r\n", b"", "Connection"),
+    "another Connection": (b"Connection: Upgrade", b"Connection: keep-alive", "Connection"),
+    "HTTP/1.0": (b"HTTP/1.1", b"HTTP/1.0", "HTTP/1.0"),
+    "an extension": (
+        b"Connection:",
+        b"Sec-WebSocket-Extensions: permessage-deflate\r\nConnection:",
+        "extension",
+    ),
+    "an unknown extension": (
+        b"Connection:",
+        b"Sec-WebSocket-Extensions: x-own; a=b\r\nConnection:",
+        "extension",
+    ),
+    "a subprotocol": (
+        b"Connection:",
+        b"Sec-WebSocket-Protocol: chat\r\nConnection:",
+        "not offered",
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "word"), WRONG.values(), ids=WRONG)
+def test_a_wrong_upgrade(
+    old: bytes, new: bytes, word: str, fails: Fails, dial: Dial, raw_server: StartRaw
+) -> None:
+    def answer(peer: RawServerPeer) -> bytes:
+        right = response(peer.read_head())
+        assert right.count(old) == 1
+        peer.send(right.replace(old, new))
+        return peer.read_to_end()
+
+    server = raw_server(answer)
+    assert word in fails(server.url)
+    assert server.result() == b""
+    with pytest.raises(HandshakeError, match=word):
+        dial(server.url)
+
+
+@pytest.mark.parametrize(
+    "chosen", [b"Chat", b"superchat", b"chat, superchat", b"", b"chat\r\nSec-WebSocket-Protocol: x"]
+)
+def test_a_subprotocol_that_was_not_offered(
+    chosen: bytes, fails: Fails, raw_server: StartRaw
+) -> None:
+    def answer(peer: RawServerPeer) -> bytes:
+        peer.send(response(peer.read_head(), b"Sec-WebSocket-Protocol: " + chosen))
+        return peer.read_to_end()
+
+    server = raw_server(answer)
+    assert "not offered" in fails(server.url, protocols=["chat", "superchats"])
+
+
+# ---------------------------------------------------------------- a server that goes away
+
+
+def test_a_server_that_closes_at_every_point_of_its_answer(
+    fails: Fails, raw_server: StartRaw
+) -> None:
+    size, whole = 0, 1
+    while size < whole:
+
+        def answer(peer: RawServerPeer, size: int = size) -> int:
+            right = response(peer.read_head())
+            peer.send(right[:size])
+            return len(right)
+
+        server = raw_server(answer)
+        text = fails(server.url)
+        whole = server.result()
+        assert "closed the connection during the handshake" in text, size
+        size += 1
+
+
+def test_a_server_that_closes_before_it_has_read_the_request(
+    fails: Fails, raw_server: StartRaw
+) -> None:
+    # Unread bytes make a close a reset, if they are there already.
+    text = fails(raw_server(lambda peer: None).url)
+    assert "closed the connection" in text or "reset" in text
+
+
+@pytest.mark.parametrize("size", [0, 1, 20, 100])
+def test_a_server_that_resets_at_some_point(
+    size: int, fails: Fails, dial: Dial, raw_server: StartRaw
+) -> None:
+    def answer(peer: RawServerPeer) -> None:
+        peer.send(response(peer.read_head())[:size])
+        peer.reset()
+
+    server = raw_server(answer)
+    assert "reset" in fails(server.url)
+    with pytest.raises(ConnectError, match="reset") as caught:
+        dial(server.url)
+    assert caught.value.retryable
+
+
+def test_a_server_that_goes_away_during_the_tls_handshake(
+    fails: Fails, raw_server: StartRaw
+) -> None:
+    """After each of the first bytes of a real ServerHello."""
+    context = ssl.create_default_context()
+    for size in 0, 1, 4, 5, 6, 9, 20, 50:
+
+        def answer(peer: RawServerPeer, size: int = size) -> None:
+            peer.read(5)
+            peer.send(b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03".ljust(50, b"a")[:size])
+
+        url = f"wss://localhost:{raw_server(answer).port}/"
+        assert "TLS" in fails(url, ssl_context=context), size
+
+
+def test_a_server_that_resets_during_the_tls_handshake(fails: Fails, raw_server: StartRaw) -> None:
+    def answer(peer: RawServerPeer) -> None:
+        peer.read(5)
+        peer.reset()
+
+    assert "TLS" in fails(f"wss://localhost:{raw_server(answer).port}/")
+
+
+def test_a_port_that_is_closed_between_two_openings(fails: Fails) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        assert "timeout" in fails(f"ws://127.0.0.1:{port}/", dial_timeout=SHORT)
+    assert "connection refused" in fails(f"ws://127.0.0.1:{port}/")
