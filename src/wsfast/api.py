@@ -120,6 +120,10 @@ class _Session:
         )
         _registry.ended(self)
 
+    def take_all(self) -> builtins.list[Message]:
+        """What waits, unless it waits for `on_message`."""
+        return [] if self._callbacks["on_message"] else self.connection.take_all()
+
     def _deliver(self, messages: Sequence[Message]) -> None:
         on_message = self._callbacks["on_message"]
         assert on_message is not None
@@ -337,7 +341,7 @@ def get_messages(id: int) -> builtins.list[str | bytes]:
     as long as the id is one of the last 1024 that ended. Empty for an unknown id.
     """
     session = _registry.get(id)
-    return [] if session is None else session.connection.take_all()
+    return [] if session is None else session.take_all()
 
 
 def get_messages_json(id: int) -> str:
