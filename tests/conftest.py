@@ -1,13 +1,16 @@
 """What many tests need: certificates, echo servers, and a check that nothing is left over."""
 
 import gc
+import importlib.util
 import os
 import queue
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,21 @@ import trustme
 
 import wsfast
 from wsfast.server import Connection, Server, serve
+
+
+def _load_helper(name: str, path: str) -> None:
+    # pytest's importlib mode gives test files no package to import their neighbours from.
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+
+_load_helper("raw_peers", "hardening/raw_peers.py")
+
+from raw_peers import RawServerPeer  # noqa: E402 - loaded above
 
 JOIN = 10.0
 """Seconds that a thread of ours gets to end. Only a failing test waits that long."""
@@ -200,6 +218,39 @@ def refused_port() -> Iterator[int]:
         yield sock.getsockname()[1]
 
 
+class RawListener:
+    """Listens on loopback; what it accepts has not been answered yet."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(JOIN)
+        self._sockets = [self._listener]
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"ws://127.0.0.1:{self.port}/"
+
+    def shrink(self) -> None:
+        """Lets TCP take as little as possible for those who connect from now on."""
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+    def accept(self) -> RawServerPeer:
+        """The next client."""
+        peer = RawServerPeer(self._listener.accept()[0])
+        self._sockets.append(peer.sock)
+        return peer
+
+    def close(self) -> None:
+        for sock in self._sockets:
+            sock.close()
+
+
+@pytest.fixture
+def raw_listener() -> Iterator[RawListener]:
+    """Where a test accepts connections itself, and speaks bytes to them from its own thread."""
+    listener = RawListener()
+    yield listener
+    listener.close()
+
+
 @pytest.fixture
 def stalled_url() -> Iterator[str]:
     """A server that lets TCP connect and then says nothing."""
@@ -210,6 +261,8 @@ def stalled_url() -> Iterator[str]:
 @pytest.fixture
 def black_hole_url() -> Iterator[str]:
     """A server that does not even let TCP connect: its backlog is full."""
+    if sys.platform != "linux":
+        pytest.skip("only Linux drops SYNs for a full queue")
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)

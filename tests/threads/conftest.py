@@ -1,17 +1,14 @@
-"""Peers that do what a test tells them: a bare server, two ends of one connection, a TCP proxy."""
+"""Connections to peers that do what a test tells them, both ends of a connection, a TCP proxy."""
 
-import base64
-import hashlib
 import queue
-import re
 import socket
-import struct
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from raw_peers import RawServerPeer, response
 
 from wsfast.protocol.options import client_options
 from wsfast.protocol.url import parse_url
@@ -21,145 +18,27 @@ from wsfast.threads.client import connect
 PATIENCE = 10.0
 """Seconds that anything may take. Only a failing test waits that long."""
 
-TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
-
-
-class RawPeer:
-    """The server's end of a connection, by hand and with bytes of our own making."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        sock.settimeout(PATIENCE)
-        self.sock = sock
-        self.request = b""
-
-    def read(self, size: int) -> bytes:
-        data = bytearray()
-        while len(data) < size:
-            chunk = self.sock.recv(min(size - len(data), 1 << 20))
-            if not chunk:
-                raise EOFError(bytes(data))
-            data += chunk
-        return bytes(data)
-
-    def read_request(self) -> None:
-        while not self.request.endswith(b"\r\n\r\n"):
-            self.request += self.read(1)
-
-    def answer(self, *, extra: bytes = b"") -> None:
-        """Upgrades; `extra` leaves in the same segment as the response."""
-        match = re.search(rb"Sec-WebSocket-Key: (\S+)", self.request)
-        assert match is not None
-        digest = hashlib.sha1(match[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
-        self.sock.sendall(
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n" + extra
-        )
-
-    def send(self, opcode: int, payload: bytes = b"", *, fin: bool = True) -> None:
-        self.sock.sendall(frame(opcode, payload, fin=fin))
-
-    def receive(self) -> tuple[int, bytes]:
-        """The opcode and the unmasked payload of the next frame."""
-        first, second = self.read(2)
-        size = second & 0x7F
-        if size == 126:
-            (size,) = struct.unpack("!H", self.read(2))
-        elif size == 127:
-            (size,) = struct.unpack("!Q", self.read(8))
-        assert second & 0x80, "a client's frame must be masked"
-        key, data = self.read(4), self.read(size)
-        return first & 0x0F, bytes(b ^ key[i % 4] for i, b in enumerate(data))
-
-    def expect_close(self) -> int:
-        """Reads up to the client's close frame and returns its code."""
-        while True:
-            opcode, payload = self.receive()
-            if opcode == CLOSE:
-                return int.from_bytes(payload[:2], "big")
-
-    def expect_end(self) -> None:
-        """Reads until the client closes TCP."""
-        try:
-            while self.sock.recv(65536):
-                pass
-        except ConnectionResetError:
-            pass
-
-    def reset(self) -> None:
-        """Ends TCP with RST."""
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.sock.close()
-
-
-def frame(opcode: int, payload: bytes = b"", *, fin: bool = True) -> bytes:
-    """A server's frame."""
-    size = len(payload)
-    head = bytes([opcode | (0x80 if fin else 0)])
-    if size < 126:
-        head += bytes([size])
-    elif size < 65536:
-        head += b"\x7e" + struct.pack("!H", size)
-    else:
-        head += b"\x7f" + struct.pack("!Q", size)
-    return head + payload
+DialRaw = Callable[..., tuple[Connection, RawServerPeer]]
 
 
 @pytest.fixture
-def make_frame() -> Callable[..., bytes]:
-    return frame
-
-
-class RawServer:
-    """Listens on loopback; what it accepts is a `RawPeer` that has said nothing yet."""
-
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.settimeout(PATIENCE)
-        self._sockets = [self._listener]
-        self.port: int = self._listener.getsockname()[1]
-        self.url = f"ws://127.0.0.1:{self.port}/"
-
-    def accept(self, *, buffer: int | None = None) -> RawPeer:
-        """The next client; `buffer` shrinks how many bytes TCP takes for it unread."""
-        if buffer is not None:
-            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        sock = self._listener.accept()[0]
-        self._sockets.append(sock)
-        return RawPeer(sock)
-
-    def close(self) -> None:
-        for sock in self._sockets:
-            sock.close()
-
-
-@pytest.fixture
-def raw_server() -> Iterator[RawServer]:
-    server = RawServer()
-    yield server
-    server.close()
-
-
-DialRaw = Callable[..., tuple[Connection, RawPeer]]
-
-
-@pytest.fixture
-def dial_raw(raw_server: RawServer) -> Iterator[DialRaw]:
+def dial_raw(raw_listener: Any) -> Iterator[DialRaw]:
     """Opens a client connection to a raw peer: `connection, peer = dial_raw(**options)`.
 
-    Closing them is the fixture's business, unless the test is about that.
+    `early` leaves in the same segment as the answer to the handshake. Closing is the fixture's
+    business, unless the test is about that.
     """
-    opened: list[tuple[Connection, RawPeer]] = []
+    opened: list[tuple[Connection, RawServerPeer]] = []
 
-    def dial(*, extra: bytes = b"", **options: Any) -> tuple[Connection, RawPeer]:
-        def accept() -> RawPeer:
-            peer = raw_server.accept()
-            peer.read_request()
-            peer.answer(extra=extra)
-            return peer
+    def accept(early: bytes) -> RawServerPeer:
+        peer: RawServerPeer = raw_listener.accept()
+        peer.send(response(peer.read_head()) + early)
+        return peer
 
+    def dial(*, early: bytes = b"", **options: Any) -> tuple[Connection, RawServerPeer]:
         with ThreadPoolExecutor(1) as pool:
-            accepted = pool.submit(accept)
-            connection = connect(parse_url(raw_server.url), client_options(**options))
+            accepted = pool.submit(accept, early)
+            connection = connect(parse_url(raw_listener.url), client_options(**options))
             opened.append((connection, accepted.result()))
         return opened[-1]
 
