@@ -27,7 +27,7 @@ from wsfast.protocol.errors import ConnectionClosed, ForkedError, WebSocketError
 from wsfast.protocol.handshake import Request, Response
 from wsfast.protocol.options import Options
 from wsfast.threads.inbox import Inbox
-from wsfast.threads.stream import Stream
+from wsfast.threads.stream import Stream, describe
 from wsfast.threads.timers import Timer, start_thread, timers
 from wsfast.threads.writer import Writer
 
@@ -203,7 +203,7 @@ class Connection:
             timed_out = isinstance(exc, TimeoutError) and exc.errno is None  # the deadline
             if timed_out and self._protocol.state is not State.CONNECTING:
                 raise
-            failure = f"connection lost: {(exc.strerror or str(exc)).lower()}"
+            failure = f"connection lost: {describe(exc)}"
         finally:
             self._in_recv = False
         now = time.monotonic()

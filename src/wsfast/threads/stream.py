@@ -19,7 +19,7 @@ from wsfast.threads.dial import remaining
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["PlainStream", "Stream", "TLSStream"]
+__all__ = ["PlainStream", "Stream", "TLSStream", "describe"]
 
 CHUNK = 64 * 1024
 """Bytes of ciphertext to receive at once."""
@@ -66,6 +66,13 @@ class Stream(Protocol):
 
     def close(self) -> None:
         """Frees the descriptor."""
+
+
+def describe(error: OSError) -> str:
+    """Why a stream failed, for the end of a sentence."""
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {error.reason or error}"
+    return (error.strerror or str(error)).lower()
 
 
 def _wait(sock: socket.socket, *, write: bool, timeout: float | None) -> bool:
@@ -172,6 +179,7 @@ class TLSStream(PlainStream):
         try:
             while not self._handshake_step():
                 self._send_all(what, deadline)
+                remaining(deadline, what)  # there may be something to read without end
                 self.wait_readable(deadline)
                 self._receive_ciphertext()
             self._send_all(what, deadline)
@@ -219,12 +227,15 @@ class TLSStream(PlainStream):
         return bool(data)
 
     def receive_into(self, buffer: "bytearray | memoryview", deadline: float | None = None) -> int:
-        while True:
-            size = self._decrypt(buffer)
-            if size is not None:
-                return size
+        size = self._decrypt(buffer)
+        while size is None:
             self.wait_readable(deadline)
             self._receive_ciphertext()
+            size = self._decrypt(buffer)
+            # Records that hold no data for us may come without end.
+            if size is None and deadline is not None and time.monotonic() >= deadline:
+                raise TimeoutError("timeout")
+        return size
 
     def _decrypt(self, buffer: "bytearray | memoryview") -> int | None:
         """Fills the buffer with what has been received; None if that is nothing yet."""
