@@ -83,6 +83,7 @@ def connect(url: URL, options: ClientOptions) -> Connection:
 def _default_context(verify: bool) -> ssl.SSLContext:
     """Made once: reading the system's certificates takes longer than a connection."""
     context = ssl.create_default_context()
+    context.hostname_checks_common_name = False  # no longer a host name (RFC 9525, section 2)
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
