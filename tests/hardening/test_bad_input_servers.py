@@ -141,6 +141,29 @@ def test_a_tls_handshake_that_dribbles(fails: Fails, raw_server: StartRaw) -> No
     assert "timeout" in told
 
 
+def test_a_tls_handshake_that_never_pauses(fails: Fails, raw_server: StartRaw) -> None:
+    """There is always something to read: the deadline counts all the same."""
+    hello_request = b"\x16\x03\x03\x00\x04\x00\x00\x00\x00"  # which clients skip
+
+    def flood(peer: RawServerPeer) -> None:
+        peer.read(5)
+        while True:
+            peer.send(hello_request * 5000)
+
+    port = raw_server(flood).port
+    assert "timeout" in fails(f"wss://localhost:{port}/", dial_timeout=SHORT)
+
+
+def test_tickets_without_end_after_the_tls_handshake(
+    fails: Fails, raw_server: StartRaw, certificates: Any
+) -> None:
+    context = certificates.issue("localhost")
+    context.num_tickets = 1_000_000
+    server = raw_server(until_the_client_goes, context)
+    options = {"ssl_context": certificates.client, "dial_timeout": SHORT}
+    assert "timeout" in fails(server.url, **options)
+
+
 # ---------------------------------------------------------------- no WebSocket server
 
 
