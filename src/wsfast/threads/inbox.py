@@ -17,6 +17,7 @@ class Inbox:
 
     def __init__(self, options: Options) -> None:
         self._options = options
+        self._drops = options.receive_overflow == "drop_oldest"
         self._messages: deque[Message] = deque()
         self._bytes = 0
 
@@ -25,19 +26,27 @@ class Inbox:
 
     @property
     def full(self) -> bool:
-        """Whether there is no room for another message."""
-        return (
+        """Whether nothing more should be received for now; never, if the oldest make room."""
+        return not self._drops and (
             len(self._messages) >= self._options.receive_queue_messages
             or self._bytes >= self._options.receive_queue_bytes
         )
 
     def put(self, messages: Sequence[Message]) -> None:
-        """Adds messages; with `receive_overflow="drop_oldest"` the oldest make room for them."""
+        """Adds messages; with `receive_overflow="drop_oldest"` the oldest make room for them.
+
+        The latest stays, however large it is.
+        """
         self._messages.extend(messages)
         self._bytes += sum(map(len, messages))
-        if self._options.receive_overflow == "drop_oldest":
-            while self.full and len(self._messages) > 1:
-                self.pop()
+        while self._drops and len(self._messages) > 1 and self._over_bound():
+            self.pop()
+
+    def _over_bound(self) -> bool:
+        return (
+            len(self._messages) > self._options.receive_queue_messages
+            or self._bytes > self._options.receive_queue_bytes
+        )
 
     def pop(self) -> Message:
         """Takes the oldest message; there must be one."""
