@@ -79,9 +79,11 @@ class Server:
         """
         deadline = time.monotonic() + timeout
         with self._lock:
-            first, self._closing = not self._closing, True
+            first = not self._closing
+            if first:
+                self._waker.send(b"x")  # while it is surely open: what comes next ends the thread
+                self._closing = True
         if first:
-            self._waker.send(b"x")
             self._thread.join()
             for connection in self.connections:
                 connection.close(code, reason)
