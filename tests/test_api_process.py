@@ -355,6 +355,7 @@ def test_fork_while_connecting_leaves_the_opening_to_the_parent(run_script: RunS
             signal.alarm(20)
             assert wsfast.get_state(number) == "error"
             assert wsfast.close(number)
+            peer.sock.close()
             sys.exit(0)
         assert os.waitpid(pid, 0)[1] == 0
         assert wsfast.get_state(number) == "connecting"
