@@ -457,9 +457,8 @@ class Connection:
         self.state = _TRANSITIONS[self.state][step]
 
     def _finish(self) -> None:
-        if not self.finished:
-            self._move(_Step.END if self.error is None else _Step.FAIL)
-            self._deadline = None
+        self._move(_Step.END if self.error is None else _Step.FAIL)
+        self._deadline = None
 
     def _close_with_error(self, error: WebSocketError) -> None:
         """Records why it ends. The first reason is the one that counts."""
