@@ -286,6 +286,24 @@ def test_garbage(data: bytes) -> None:
     assert len(str(error)) < 500
 
 
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        (b"\x16", "TLS; use wss://"),
+        (b"\x15\x03\x03\x00\x02\x02\x46", "TLS; use wss://"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "another protocol"),
+        (b"H\x16", "another protocol"),
+        (b"http", "another protocol"),
+    ],
+)
+def test_another_protocol_is_known_by_its_first_bytes(start: bytes, what: str) -> None:
+    assert str(refused(start)) == f"the server's answer is not valid HTTP: it speaks {what}"
+    client = new_client()
+    for byte in start:
+        client.feed(bytes([byte]), 1.0)
+    assert what in str(client.error)
+
+
 def test_a_head_that_is_too_long() -> None:
     error = refused(b"HTTP/1.1 101 Switching Protocols\r\nX: " + b"x" * MAX_HEAD_BYTES)
     assert type(error) is HandshakeError
