@@ -215,13 +215,13 @@ def test_an_option_with_a_wrong_value(
 @pytest.mark.parametrize(("name", "value"), cases(SERVER, 0))
 def test_a_server_option_of_a_wrong_type(name: str, value: Any) -> None:
     with pytest.raises(TypeError, match=name):
-        serve(print, "localhost", 0, **{name: value})  # type: ignore[misc]
+        serve(print, "localhost", 0, **{name: value})
 
 
 @pytest.mark.parametrize(("name", "value"), cases(SERVER, 1))
 def test_a_server_option_with_a_wrong_value(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=name) as caught:
-        serve(print, "localhost", 0, **{name: value})  # type: ignore[misc]
+        serve(print, "localhost", 0, **{name: value})
     assert isinstance(caught.value, wsfast.InvalidOption)
 
 
