@@ -61,8 +61,8 @@ class Timers:
             heapq.heappush(self._heap, entry)
             self._live += 1
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="wsfast-timers", daemon=True)
-                self._thread.start()
+                # Without a thread this time, the next timer tries again.
+                self._thread = start_thread(self._run, "wsfast-timers")
             elif self._heap[0] is entry:
                 self._condition.notify()
         return timer
@@ -88,7 +88,11 @@ class Timers:
                 if timer is None:
                     self._thread = None
                     return
-            timer.callback()
+            try:
+                timer.callback()
+            except Exception:
+                # Without this thread no connection of the process would keep its deadlines.
+                logger.exception("the callback of a timer failed")
 
     def _next(self) -> Timer | None:
         """Waits for the next timer that is due; None when there are none left."""
