@@ -5,6 +5,7 @@ import copy
 import ctypes
 import mmap
 import pickle
+import sys
 
 import pytest
 from codec_wire import BINARY, PING, TEXT, frame, header
@@ -183,7 +184,7 @@ class TestCreation:
             Decoder(client=True)
 
     def test_huge_buffer(self) -> None:
-        decoder = Decoder(buffer_size=(1 << 62))
+        decoder = Decoder(buffer_size=sys.maxsize)
         for _ in range(2):
             with pytest.raises(MemoryError):
                 decoder.get_buffer()

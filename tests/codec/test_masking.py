@@ -71,12 +71,9 @@ def test_in_place_piece_by_piece(data: bytes, key: bytes, sizes: list[int]) -> N
 
 
 def test_large() -> None:
-    data = os.urandom(3_000_001)
+    data = os.urandom(1_000_001)
     masked = apply_mask(data, KEY)
-    assert masked[-10:] == mask(bytes(len(data) % 4) + data, KEY)[-10:] or len(data) % 4
-    assert masked[:1000] == mask(data[:1000], KEY)
-    last = len(data) - 1001
-    assert masked[last:] == mask(bytes(last % 4) + data[last:], KEY)[last % 4 :]
+    assert masked == mask(data, KEY)
     assert apply_mask(masked, KEY) == data
 
 
