@@ -156,3 +156,13 @@ def open_echo(start_server: Callable[..., Any], make_recorder: Any) -> Callable[
         return number, recorder
 
     return open_
+
+
+@pytest.fixture
+def secured(scheme: str, certificates: Any) -> dict[str, Any]:
+    """`server` and `client`: what a raw server and wsfast need for ws and for wss."""
+    secure = scheme == "wss"
+    return {
+        "server": {"context": certificates.server if secure else None},
+        "client": {"ssl_context": certificates.client} if secure else {},
+    }
