@@ -177,4 +177,7 @@ class Outbox:
         """
 
     def take(self) -> bytes:
-        """Everything pending, which is pending no more; `b""` if there is nothing."""
+        """Everything pending, which is pending no more; `b""` if there is nothing.
+
+        Raises `MemoryError`; then what was pending is lost.
+        """
