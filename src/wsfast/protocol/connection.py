@@ -450,8 +450,9 @@ class Connection:
             return type(self.error)(self.error.code, self.error.reason)
         if self.error is not None:
             return ConnectionLost(CloseCode.ABNORMAL_CLOSURE, str(self.error))
-        code = CloseCode.ABNORMAL_CLOSURE if self.close_code is None else self.close_code
-        return ConnectionClosed(code, self.close_reason or "closing")
+        if self.close_code is None:
+            return ConnectionClosed(CloseCode.ABNORMAL_CLOSURE, "closing")
+        return ConnectionClosed(self.close_code, self.close_reason)
 
     def _move(self, step: _Step) -> None:
         self.state = _TRANSITIONS[self.state][step]
