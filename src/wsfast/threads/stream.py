@@ -170,6 +170,7 @@ class TLSStream(PlainStream):
         self._peer = peer
         self._lock = threading.Lock()
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._at_end = False  # the peer will send nothing more, though TCP may stay open
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
         )
@@ -241,6 +242,8 @@ class TLSStream(PlainStream):
         """Fills the buffer with what has been received; None if that is nothing yet."""
         size = 0
         view = memoryview(buffer)
+        if self._at_end:
+            return 0
         with self._lock:
             # Asking first costs less than the exception that read() raises when it is empty.
             while size < len(view) and (
@@ -254,6 +257,7 @@ class TLSStream(PlainStream):
                 except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                     got = 0  # WebSocket's own close tells a truncation from an end
                 if got == 0:
+                    self._at_end = True
                     return size  # the end, or what came before it
                 size += got
         return size or None
