@@ -308,6 +308,7 @@ class Connection:
                 settle = self._protocol.unsettled
                 if not settle:
                     if self._protocol.input_ended:
+                        self._start_stand_in()  # to hear TCP end: who got this may not come back
                         raise self._protocol.closed_error()
                     if self._reading:
                         self._wait_for_reader(deadline)
