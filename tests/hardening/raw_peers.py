@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 import queue
+import re
 import socket
 import ssl
 import struct
@@ -153,6 +154,11 @@ def field(head: bytes, name: bytes) -> bytes | None:
         if found.lower() == name.lower():
             return value.strip()
     return None
+
+
+def status_lines(data: bytes) -> int:
+    """How many responses seem to begin in the bytes."""
+    return len(re.findall(rb"HTTP/1\.[01] [0-9]{3} ", data))
 
 
 def accept_value(key: bytes) -> bytes:
