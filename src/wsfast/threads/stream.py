@@ -24,8 +24,9 @@ __all__ = ["PlainStream", "Stream", "TLSStream", "describe"]
 CHUNK = 64 * 1024
 """Bytes of ciphertext to receive at once."""
 
-_DONTWAIT: int | None = getattr(socket, "MSG_DONTWAIT", None)
-_NOSIGNAL: int = getattr(socket, "MSG_NOSIGNAL", 0)
+_CAN_SEND_NOW = hasattr(socket, "MSG_DONTWAIT")
+# Plain ints: joining two members of an enum for each send costs as much as framing a message.
+_SEND_NOW = int(getattr(socket, "MSG_DONTWAIT", 0)) | int(getattr(socket, "MSG_NOSIGNAL", 0))
 
 
 class Stream(Protocol):
@@ -119,8 +120,8 @@ class PlainStream:
 
     def send_now(self, wire: "Buffer") -> int:
         try:
-            if _DONTWAIT is not None:
-                return self.sock.send(wire, _DONTWAIT | _NOSIGNAL)
+            if _CAN_SEND_NOW:
+                return self.sock.send(wire, _SEND_NOW)
             # Without the flag a send of what surely fits comes closest.
             if not _wait(self.sock, write=True, timeout=0):  # pragma: no cover - Windows
                 return 0
