@@ -216,6 +216,8 @@ class Connection:
                     or self._stream.has_output
                     or self._protocol.half_close
                 )
+                if self._protocol.unsettled or self._protocol.state is State.CLOSING:
+                    self._arm_locked()  # the end has a deadline sooner than those before
                 if self._pong_waiters:
                     self._arrived.notify_all()
             else:
