@@ -1,0 +1,458 @@
+"""The driver: receiving, the stand-in reader, pings, and every way in which a connection ends."""
+
+import itertools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from raw_peers import BINARY, PING, PONG, TEXT, close_frame, frame
+
+from wsfast.protocol.constants import State
+from wsfast.protocol.errors import ConnectionClosed, ConnectionLost, ProtocolError, WebSocketError
+from wsfast.server import Connection
+
+WAIT = 10.0
+NEVER = 3600.0
+
+
+def end_of(connection: Connection) -> ConnectionClosed:
+    """Receives to the end and returns what that raises."""
+    try:
+        while True:
+            connection.receive(WAIT)
+    except ConnectionClosed as exc:
+        return exc
+
+
+def stand_ins() -> list[threading.Thread]:
+    return [t for t in threading.enumerate() if t.name == "wsfast-stand-in"]
+
+
+# ---------------------------------------------------------------- receiving
+
+
+def test_messages_come_as_str_and_bytes_in_order(dial_raw: Any) -> None:
+    connection, peer = dial_raw(early=frame(TEXT, b"with the handshake"))
+    peer.send(frame(TEXT, "\N{SNOWMAN}".encode()) + frame(BINARY, b"\xff") + frame(TEXT))
+    received = [connection.receive(WAIT) for _ in range(4)]
+    assert received == ["with the handshake", "\N{SNOWMAN}", b"\xff", ""]
+
+
+def test_a_timeout_of_receive_loses_nothing(dial_raw: Any) -> None:
+    connection, peer = dial_raw()
+    with pytest.raises(TimeoutError):
+        connection.receive(0)
+    for piece in frame(BINARY, bytes(range(200))):
+        peer.send(bytes([piece]))
+        with pytest.raises(TimeoutError):
+            connection.receive(0.001)
+        if piece == 198:
+            break
+    peer.send(b"\xc7" + frame(TEXT, b"next"))
+    assert connection.receive(WAIT) == bytes(range(200))
+    assert connection.receive(WAIT) == "next"
+    with pytest.raises(TimeoutError, match="timeout"):
+        connection.receive(0.001)
+    assert connection.state is State.CONNECTED
+
+
+def test_several_threads_in_receive_share_the_messages(open_pair: Any, scheme: str) -> None:
+    client, server = open_pair(scheme)
+    received: list[list[Any]] = [[], [], [], []]
+
+    def take(mine: list[Any]) -> None:
+        mine.extend(client)
+
+    with ThreadPoolExecutor(4) as pool:
+        takers = [pool.submit(take, mine) for mine in received]
+        for i in range(2000):
+            server.send(f"{i:04d}")
+        server.finish()
+        for taker in takers:
+            taker.result(WAIT)
+    assert sorted(itertools.chain(*received)) == [f"{i:04d}" for i in range(2000)]
+    assert all(mine == sorted(mine) for mine in received)
+
+
+def test_one_thread_may_give_up_while_another_reads(dial_raw: Any) -> None:
+    connection, peer = dial_raw()
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(connection.receive, WAIT)
+        for _ in range(20):
+            with pytest.raises(TimeoutError):
+                connection.receive(0.001)
+        peer.send(frame(TEXT, b"x"))
+        assert reader.result(WAIT) == "x"
+
+
+def test_what_has_arrived_is_received_before_the_end(dial_raw: Any) -> None:
+    connection, peer = dial_raw()
+    wire = b"".join(frame(TEXT, str(i).encode()) for i in range(10))
+    peer.send(wire + close_frame(4000, b"done"))
+    assert [connection.receive(WAIT) for _ in range(10)] == [str(i) for i in range(10)]
+    assert peer.sock.fileno() >= 0
+    for _ in range(2):
+        error = end_of(connection)
+        assert (error.code, error.reason, error.clean) == (4000, "done", True)
+    assert peer.read_close().code == 4000
+
+
+def test_take_all_takes_what_has_been_read(dial_raw: Any) -> None:
+    connection, peer = dial_raw()
+    peer.send(frame(TEXT, b"a") + frame(TEXT, b"b") + frame(TEXT, b"c"))
+    assert connection.receive(WAIT) == "a"
+    assert connection.take_all() == ["b", "c"]
+    assert connection.take_all() == []
+
+
+def test_iteration_ends_quietly_after_a_closing_handshake(dial_raw: Any) -> None:
+    connection, peer = dial_raw()
+    peer.send(frame(TEXT, b"a") + close_frame(1000))
+    assert list(connection) == ["a"]
+    assert list(connection) == []
+
+
+@pytest.mark.parametrize(
+    ("wire", "error", "code"),
+    [
+        (b"", ConnectionLost, 1006),
+        (frame(TEXT, b"cut off")[:-1], ConnectionLost, 1006),
+        (frame(TEXT, b"\xff"), ProtocolError, 1007),
+        (frame(3), ProtocolError, 1002),
+    ],
+    ids=["no close frame", "truncated", "bad UTF-8", "bad opcode"],
+)
+def test_iteration_raises_what_ended_it(
+    dial_raw: Any, wire: bytes, error: type[ConnectionClosed], code: int
+) -> None:
+    connection, peer = dial_raw()
+    peer.send(frame(TEXT, b"a") + wire)
+    peer.sock.shutdown(1)
+    messages = iter(connection)
+    assert next(messages) == "a"
+    with pytest.raises(error) as caught:
+        next(messages)
+    assert caught.value.code == code
+    assert not caught.value.clean
+    peer.sock.close()
+    assert connection.wait_ended(WAIT)
+    assert connection.state is State.ERROR
+
+
+# ---------------------------------------------------------------- the stand-in
+
+
+@pytest.fixture
+def eager_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wsfast.threads.connection.STAND_IN", 0.01)
+
+
+@pytest.mark.usefixtures("eager_stand_in")
+def test_pings_are_answered_while_nobody_receives(dial_raw: Any) -> None:
+    connection, peer = dial_raw()
+    for i in range(5):
+        peer.send(frame(TEXT, b"%d" % i) + frame(PING, b"ping %d" % i))
+        pong = peer.read_frame()
+        assert (pong.opcode, pong.payload) == (PONG, b"ping %d" % i)
+    assert [connection.receive(WAIT) for _ in range(5)] == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.usefixtures("eager_stand_in")
+def test_the_stand_in_steps_back_for_who_receives(dial_raw: Any) -> None:
+    connection, peer = dial_raw()
+    for i in range(5):
+        peer.send(frame(PING))
+        assert peer.read_frame().opcode == PONG  # nobody receives, so the stand-in reads
+        (stand_in,) = stand_ins()
+        with ThreadPoolExecutor(1) as pool:
+            receiving = pool.submit(connection.receive, WAIT)
+            while not connection._waiting:
+                threading.Event().wait(0.001)
+            peer.send(frame(TEXT, b"%d" % i))
+            assert receiving.result(WAIT) == str(i)
+        stand_in.join(WAIT)
+        assert not stand_in.is_alive()
+
+
+@pytest.mark.usefixtures("eager_stand_in")
+def test_the_end_is_noticed_while_nobody_receives(dial_raw: Any) -> None:
+    connection, peer = dial_raw()
+    peer.sock.close()
+    assert connection.wait_ended(WAIT)
+    assert connection.state is State.ERROR
+    assert connection.close_code == 1006
+
+
+@pytest.mark.usefixtures("eager_stand_in")
+def test_a_close_frame_is_answered_while_nobody_receives(dial_raw: Any) -> None:
+    connection, peer = dial_raw(close_timeout=50)
+    peer.send(frame(TEXT, b"not taken yet") + close_frame(4000))
+    assert peer.read_close().code == 4000
+    peer.sock.close()
+    assert connection.wait_ended(WAIT)
+    assert connection.state is State.DISCONNECTED
+    assert connection.receive() == "not taken yet"
+    assert end_of(connection).code == 4000
+
+
+@pytest.mark.usefixtures("eager_stand_in")
+def test_closing_after_the_peers_close_frame_needs_no_second_one(dial_raw: Any) -> None:
+    connection, peer = dial_raw(close_timeout=NEVER * 1000)
+    peer.send(frame(PING) + close_frame(4000))
+    assert peer.read_frame().opcode == PONG
+    for thread in stand_ins():
+        thread.join(WAIT)  # it has read the close frame, and leaves the answer to the application
+    connection.close(1000)
+    assert peer.read_close().code == 1000
+    peer.sock.close()
+    assert connection.wait_ended(WAIT)
+    assert (connection.state, connection.close_code) == (State.DISCONNECTED, 4000)
+
+
+@pytest.mark.usefixtures("eager_stand_in")
+def test_the_stand_in_stops_at_a_full_queue_and_goes_on(dial_raw: Any) -> None:
+    connection, peer = dial_raw(receive_queue_messages=2)
+    peer.send(frame(PING))
+    assert peer.read_frame().opcode == PONG
+    for i in range(6):  # each in a segment of its own
+        peer.send(frame(TEXT, b"%d" % i) + frame(PING))
+    assert [connection.receive(WAIT) for _ in range(6)] == ["0", "1", "2", "3", "4", "5"]
+
+
+# ---------------------------------------------------------------- pings
+
+
+def test_a_ping_is_answered(dial_raw: Any) -> None:
+    connection, peer = dial_raw()
+    assert connection.latency is None
+    number = connection.ping(b"are you there?")
+    ping = peer.read_frame()
+    assert (ping.opcode, ping.payload) == (PING, b"are you there?")
+    assert not connection.wait_pong(number, 0.001)
+    peer.send(frame(PONG, b"something else"))
+    assert not connection.wait_pong(number, 0.001)
+    peer.send(frame(PONG, ping.payload))
+    assert connection.wait_pong(number, WAIT)
+    assert connection.latency is not None
+    assert connection.latency >= 0
+
+
+def test_a_pong_answers_the_pings_before_it(dial_raw: Any) -> None:
+    connection, peer = dial_raw()
+    numbers = [connection.ping(b"%d" % i) for i in range(3)]
+    peer.send(frame(PONG, b"1"))
+    assert connection.wait_pong(numbers[0], WAIT)
+    assert connection.wait_pong(numbers[1], WAIT)
+    assert not connection.wait_pong(numbers[2], 0.001)
+
+
+def test_wait_pong_ends_with_the_connection(dial_raw: Any) -> None:
+    connection, peer = dial_raw()
+    number = connection.ping()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(connection.wait_pong, number)
+        peer.sock.close()
+        assert waiting.result(WAIT) is False
+
+
+def test_a_ping_that_cannot_be_sent_raises(dial_raw: Any) -> None:
+    connection, peer = dial_raw()
+    with pytest.raises(ValueError, match="125"):
+        connection.ping(b"x" * 126)
+    peer.send(close_frame(1000))
+    end_of(connection)
+    with pytest.raises(ConnectionClosed):
+        connection.ping()
+
+
+def test_a_peer_that_answers_keepalive_pings_stays_connected(dial_raw: Any) -> None:
+    connection, peer = dial_raw(ping_interval=10, pong_timeout=WAIT * 1000)
+    with ThreadPoolExecutor(1) as pool:
+        receiving = pool.submit(end_of, connection)
+        for _ in range(5):
+            ping = peer.read_frame()
+            assert ping.opcode == PING
+            peer.send(frame(PONG, ping.payload))
+        assert connection.state is State.CONNECTED
+        peer.send(close_frame(1000))
+        assert receiving.result(WAIT).clean
+    assert connection.latency is not None
+
+
+def test_a_silent_peer_ends_with_1011(dial_raw: Any) -> None:
+    connection, peer = dial_raw(ping_interval=20, pong_timeout=20)
+    error = end_of(connection)
+    assert (error.code, error.reason) == (1011, "keepalive ping timeout")
+    assert peer.read_frame().opcode == PING
+    assert peer.read_close().code == 1011
+    assert connection.state is State.ERROR
+
+
+@pytest.mark.usefixtures("eager_stand_in")
+def test_a_peer_is_not_called_dead_while_nobody_reads(dial_raw: Any) -> None:
+    """The queue is full, so the peer's pong waits unread."""
+    full = frame(TEXT, b"full")
+    connection, peer = dial_raw(
+        early=full, receive_queue_messages=1, ping_interval=5, pong_timeout=5
+    )
+    ping = peer.read_frame()
+    assert ping.opcode == PING
+    assert not connection.wait_ended(0.1)  # many times pong_timeout
+    peer.send(frame(PONG, ping.payload) + frame(TEXT, b"alive") + close_frame(1000))
+    assert [connection.receive(WAIT), connection.receive(WAIT)] == ["full", "alive"]
+    assert end_of(connection).clean
+
+
+def test_no_message_within_read_timeout(dial_raw: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wsfast.protocol.connection.LINGER", 0.05)
+    connection, peer = dial_raw(read_timeout=50)
+    peer.send(frame(TEXT, b"x"))
+    assert connection.receive(WAIT) == "x"
+    error = end_of(connection)
+    assert error.code == 1008
+    assert "timeout" in error.reason
+    assert peer.read_close().code == 1008
+
+
+# ---------------------------------------------------------------- the end
+
+
+def test_the_peer_half_closes_without_a_close_frame(dial_raw: Any) -> None:
+    connection, peer = dial_raw()
+    peer.send(frame(TEXT, b"last"))
+    peer.sock.shutdown(1)
+    assert connection.receive(WAIT) == "last"
+    error = end_of(connection)
+    assert (type(error), error.code) == (ConnectionLost, 1006)
+    assert "no close frame" in error.reason
+
+
+def test_the_peer_resets_in_the_middle_of_a_message(dial_raw: Any) -> None:
+    connection, peer = dial_raw()
+    peer.send(frame(TEXT, b"whole") + frame(TEXT, b"x" * 1000)[:500])
+    assert connection.receive(WAIT) == "whole"
+    peer.reset()
+    error = end_of(connection)
+    assert (type(error), error.code) == (ConnectionLost, 1006)
+    assert "reset" in error.reason
+    assert error.retryable
+
+
+def test_a_peer_that_never_answers_a_close(dial_raw: Any) -> None:
+    connection, peer = dial_raw(close_timeout=50)
+    connection.close(1000)
+    assert connection.wait_ended(WAIT)
+    error = end_of(connection)
+    assert (type(error), error.code) == (ConnectionLost, 1006)
+    assert "timeout" in error.reason
+    assert connection.state is State.ERROR
+    assert peer.read_close().code == 1000
+    assert peer.read_to_end() == b""
+
+
+def test_a_peer_that_goes_on_sending_after_our_close(dial_raw: Any) -> None:
+    """Only its close frame counts, and the time for it is bounded all the same."""
+    connection, peer = dial_raw(close_timeout=50, receive_queue_messages=2)
+    stop = threading.Event()
+
+    def flood() -> None:
+        try:
+            while not stop.is_set():
+                peer.send(frame(BINARY, b"x" * 1000))
+        except OSError:
+            pass  # the client has gone, as it should
+
+    with ThreadPoolExecutor(1) as pool:
+        flooding = pool.submit(flood)
+        connection.close()
+        assert connection.wait_ended(WAIT)
+        stop.set()
+        flooding.result(WAIT)
+    assert connection.close_code == 1006
+
+
+def test_a_peer_that_answers_but_keeps_tcp_open(
+    dial_raw: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsfast.protocol.connection.LINGER", 0.05)
+    connection, peer = dial_raw()
+    connection.close(4000)
+    assert peer.read_close().code == 4000
+    peer.send(close_frame(4001))
+    assert connection.wait_ended(WAIT)
+    assert (connection.state, connection.close_code) == (State.DISCONNECTED, 4001)
+
+
+def test_close_ends_a_receive_of_another_thread(open_pair: Any, scheme: str) -> None:
+    client, server = open_pair(scheme)
+    with ThreadPoolExecutor(2) as pool:
+        receiving = pool.submit(client.receive)
+        pool.submit(list, server)
+        client.close()
+        error = receiving.exception(WAIT)
+    assert isinstance(error, ConnectionClosed)
+    assert (error.code, error.clean) == (1000, True)
+
+
+def test_finish_drops_what_comes_and_returns_at_the_end(dial_raw: Any) -> None:
+    connection, peer = dial_raw()
+    with ThreadPoolExecutor(1) as pool:
+        finishing = pool.submit(connection.finish, 4000, "enough")
+        close = peer.read_close()
+        assert (close.code, close.payload[2:]) == (4000, b"enough")
+        peer.send(frame(TEXT, b"late") + close_frame(4000))
+        peer.sock.close()
+        finishing.result(WAIT)
+    assert connection.wait_ended(0)
+    assert end_of(connection).clean
+    connection.finish()
+
+
+def test_abandon_ends_everything_at_once(dial_raw: Any) -> None:
+    connection, peer = dial_raw()
+    with ThreadPoolExecutor(1) as pool:
+        receiving = pool.submit(connection.receive)
+        connection.abandon(WebSocketError("enough"))
+        error = receiving.exception(WAIT)
+        assert isinstance(error, ConnectionLost)
+        assert "enough" in error.reason
+    assert peer.read_to_end() == b""
+    with pytest.raises(ConnectionLost):
+        connection.send("x")
+
+
+def test_both_sides_close_at_once(open_pair: Any, scheme: str) -> None:
+    client, server = open_pair(scheme)
+    barrier = threading.Barrier(2)
+
+    def finish(connection: Connection) -> None:
+        barrier.wait(WAIT)
+        connection.finish(4000)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(finish, (client, server)))
+    for connection in (client, server):
+        assert connection.wait_ended(WAIT)
+        assert (connection.state, connection.close_code) == (State.DISCONNECTED, 4000)
+
+
+def test_what_is_known_of_a_connection(
+    open_pair: Callable[..., tuple[Connection, Connection]],
+) -> None:
+    client, server = open_pair(server={"protocols": ["a"]}, protocols=["b", "a"])
+    assert client.subprotocol == server.subprotocol == "a"
+    assert client.response is not None
+    assert client.response.status == 101
+    assert client.request is None
+    assert server.request is not None
+    assert server.request.path == "/"
+    assert client.remote_address == server.local_address
+    assert server.remote_address == client.local_address
+    assert client.error is None
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(list, server)
+        client.finish()
+    assert client.remote_address is None
+    assert client.local_address is None
