@@ -41,6 +41,9 @@ class Dial:
             self.connection.abandon(error)
             self._cancel.check()
             raise
+        except BaseException:  # Ctrl-C: whoever catches it has no connection to close
+            self.connection.abandon(WebSocketError("interrupted while connecting"))
+            raise
         if self.connection.state is State.DISCONNECTED:
             raise Cancelled("cancelled")
 
