@@ -1,0 +1,138 @@
+"""Every example, as a user runs it: in a process of its own, with and without an address."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+# What each prints, and the path of the server it needs.
+EXPECTED = {
+    "echo": ("echo", "Connected!\nEcho: Hello, Echo!\nClosed: 1000 \n"),
+    "chat": (
+        "chat",
+        "Ada hears  Ben: Hello, I am Ben\n",
+        "Ben hears  Ada: Hello, I am Ada\n",
+        "Ada hears  [SYSTEM] Ada has joined\n",
+        "Ben has disconnected: 1000 \n",
+    ),
+    "game_state_sync": ("game", "Sync connected as player", " is at -0.84 -0.54\nClosed: 1000 \n"),
+    "binary_transfer": ("echo", "Sending 256000 bytes\nReceived 256000 bytes\nSHA-256 "),
+    "reconnection": (
+        "unstable",
+        "Connected\nDisconnected: 1012 restarting\nReconnecting in 0.05 s\nConnected\n",
+        "Reconnecting in 0.2 s\nConnected\nMessage: Are you there?\n",
+    ),
+    "heartbeat": ("heartbeat", "Heartbeat received\n" * 3 + "Closed: 1000 \n"),
+    "multiple_connections": (
+        "echo",
+        "From first: Hello, everybody\n",
+        "From second: Hello, everybody\n",
+        "From third: Hello, everybody\n",
+        "Closed third: 1000\n",
+    ),
+    "message_queue": (
+        "echo",
+        "Connected, sending ",
+        "".join(f"Echo: message {number}\n" for number in range(10)),
+    ),
+    "error_handling": (
+        "echo",
+        "Outcome: connected\n",
+        "connection refused by 127.0.0.1",
+        "Outcome: server unavailable\n",
+        "Outcome: connection timeout\n",
+        "Outcome: TLS error\n",
+        "Closed: Normal closure\n",
+    ),
+    "custom_headers": (
+        "headers",
+        'The server has seen: {"Authorization": "accepted", "X-Custom": "value"}\n',
+    ),
+    "large_messages": (
+        "echo",
+        "Message: a small one first\nLarge message received: 3145728 bytes\nSaved 3145728 bytes\n",
+    ),
+    "pool": ("echo", "Max connections reached\n", "Sent to 5 connections\n", ": Hello, pool\n"),
+}
+
+
+def run_example(name: str, *args: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py"), *args],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | env,
+    )
+
+
+def check(result: "subprocess.CompletedProcess[str]", *expected: str) -> None:
+    assert result.stderr == ""
+    for text in expected:
+        assert text in result.stdout, result.stdout
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.fixture
+def handler() -> Callable[..., object]:
+    """The server of the examples, in a state of its own."""
+    spec = importlib.util.spec_from_file_location("examples_server", EXAMPLES / "_server.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    by_path: Callable[..., object] = module.by_path
+    return by_path
+
+
+def test_all_are_tested_and_listed() -> None:
+    names = {path.stem for path in EXAMPLES.glob("[!_]*.py")}
+    assert names == set(EXPECTED)
+    listed = re.findall(
+        r"^\| \[(\w+)\.py\]\(\1\.py\) \|", (EXAMPLES / "README.md").read_text(), re.MULTILINE
+    )
+    assert sorted(listed) == sorted(names)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_with_its_own_server(name: str) -> None:
+    _, *expected = EXPECTED[name]
+    check(run_example(name), *expected)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_against_an_address(
+    name: str, start_server: Callable[..., Any], handler: Callable[..., object]
+) -> None:
+    path, *expected = EXPECTED[name]
+    check(run_example(name, start_server(handler).url + path), *expected)
+
+
+def test_over_tls(
+    start_server: Callable[..., Any],
+    handler: Callable[..., object],
+    certificates: Any,
+    tmp_path: Path,
+) -> None:
+    authority = tmp_path / "ca.pem"
+    certificates.authority.cert_pem.write_to_path(authority)
+    url = start_server(handler, "wss").url
+    check(run_example("echo", url, SSL_CERT_FILE=str(authority)), "Echo: Hello, Echo!\n")
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED.keys() - {"reconnection"}))
+def test_says_what_failed(name: str, refused_port: int) -> None:
+    """Exit status 1, and the reason, at once. A reconnecting client would go on for ever."""
+    result = run_example(name, f"ws://127.0.0.1:{refused_port}/")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    if name != "error_handling":
+        assert "connection refused" in result.stdout
