@@ -78,5 +78,5 @@ $(VENV)/stamp-dev: $(VENV)/stamp-venv
 
 $(VENV)/stamp-installed: $(VENV)/stamp-venv $(native)
 	$(say) 'building wsfast'
-	$(py) -m pip install --no-build-isolation --editable .
+	$(py) -m pip install --no-build-isolation --editable '.[cli]'
 	@touch $@
