@@ -3,8 +3,6 @@
 import contextlib
 import hashlib
 import importlib.util
-import itertools
-import json
 import os
 import queue
 import shutil
@@ -14,9 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -30,135 +26,27 @@ from wsfast.threads.client import connect
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "peers"
 
-PATIENCE = 30.0
-"""Seconds for anything that a peer does. Only a failing test waits that long."""
-
 AN_HOUR = 3600.0
 
 
-def _load_helper(name: str) -> ModuleType:
+def _load_helper(folder: Path, name: str) -> None:
     # pytest's importlib mode gives test files no package to import their neighbours from.
-    spec = importlib.util.spec_from_file_location(name, PROGRAMS / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
-    return module
 
 
-_common = _load_helper("interop_common")
+_load_helper(PROGRAMS, "interop_common")
+_load_helper(PROGRAMS, "interop_bulk")
+_load_helper(HERE, "interop_process")
 
+from interop_common import listen  # noqa: E402
+from interop_process import PATIENCE, Peer, Process, authority, tokens  # noqa: E402
 
-# ---------------------------------------------------------------- processes
-
-
-class Process:
-    """A program that reads and prints lines of JSON. Thread-safe."""
-
-    def __init__(self, *command: str | Path) -> None:
-        self._name = Path(command[1]).name
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
-        )
-        self._changed = threading.Condition()
-        self._lines: list[dict[str, Any]] = []
-        self._over = False
-        self._reader = threading.Thread(target=self._read, name=f"interop {self._name}")
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            with self._changed:
-                self._lines.append(json.loads(line))
-                self._changed.notify_all()
-        with self._changed:
-            self._over = True
-            self._changed.notify_all()
-
-    def tell(self, **entry: Any) -> None:
-        """Writes a line."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(entry) + "\n")
-        self._process.stdin.flush()
-
-    def take(self, wanted: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-        """Waits for the first line that is wanted, and removes it."""
-
-        def found() -> dict[str, Any] | None:
-            return next((line for line in self._lines if wanted(line)), None)
-
-        with self._changed:
-            self._changed.wait_for(lambda: self._over or found(), PATIENCE)
-            line = found()
-            if line is None:
-                what = "has ended" if self._over else f"said nothing in {PATIENCE} s"
-                pytest.fail(f"{self._name} {what}; unread: {self._lines}")
-            self._lines.remove(line)
-            return line
-
-    def stop(self) -> None:
-        """Ends the program, by the end of its input."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-            raise
-        finally:
-            self._reader.join(PATIENCE)
-            self._process.stdout.close()
-
-
-_tokens = map(str, itertools.count(1))
-
-
-class Peer(Process):
-    """A library that serves and connects; `peers/interop_common.py` says how."""
-
-    def __init__(self, *command: str | Path) -> None:
-        super().__init__(*command)
-        try:
-            ready = self.take(lambda line: "ports" in line)
-        except BaseException:
-            self.stop()
-            raise
-        self.version: str = ready["version"]
-        self._ports: dict[str, int] = ready["ports"]
-
-    def url(self, behaviour: str, token: str, scheme: str = "ws", host: str = "127.0.0.1") -> str:
-        """Where its server does `behaviour`; the report will bear `token`."""
-        address = "127.0.0.1" if host == "localhost" else host
-        port = self._ports[f"{scheme} {address}"]
-        return f"{scheme}://{_authority(host)}:{port}/{behaviour}?token={quote(token)}"
-
-    def report(self, token: str) -> dict[str, Any]:
-        """Waits for what it has seen of a connection."""
-        line = self.take(lambda line: line.get("token") == token)
-        if "error" in line:
-            pytest.fail(f"{self.version}: {line['error']}")
-        return line
-
-    def run(self, url: str, **job: Any) -> dict[str, Any]:
-        """Lets its client connect to `url`; returns the report. See `Job` for what it can do."""
-        token = next(_tokens)
-        defaults: dict[str, Any] = {
-            "way": "whole",
-            "messages": [],
-            "close": (1000, ""),
-            "subprotocols": None,
-            "headers": {},
-        }
-        self.tell(token=token, url=url, **(defaults | job))
-        return self.report(token)
-
-
-def _authority(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+# ---------------------------------------------------------------- peers
 
 
 @dataclass(frozen=True)
@@ -247,7 +135,7 @@ def host(request: pytest.FixtureRequest) -> str:
 
 
 def _has_ipv6() -> bool:
-    listeners = _common.listen()
+    listeners = listen()
     for at in listeners:
         at.sock.close()
     return any(at.host == "::1" for at in listeners)
@@ -343,7 +231,7 @@ def dial(
     def connect(
         behaviour: str, scheme: str = "ws", host: str = "127.0.0.1", **options: Any
     ) -> Session:
-        token = next(_tokens)
+        token = next(tokens)
         options.setdefault("close_timeout", "1h")
         if scheme == "wss":
             options["ssl_context"] = certificates.client
@@ -373,7 +261,7 @@ def start(certificates: Any) -> Iterator[Callable[..., str]]:
             options["ssl_context"] = certificates.server
         server = serve(handler, host, **options)
         servers.append(server)
-        return f"{scheme}://{_authority(host)}:{server.port}/"
+        return f"{scheme}://{authority(host)}:{server.port}/"
 
     yield start
     for server in servers:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from interop_common import SUBPROTOCOL, digest, payload
+from interop_process import PATIENCE
 
 SIZES = [0, 1, 125, 126, 65535, 65536, 1 << 20]
 MESSAGES = [(kind, size) for kind in ("text", "binary") for size in SIZES]
@@ -52,7 +53,7 @@ def test_pings_from_the_peer(dial, scheme: str) -> None:
 def test_pings_to_the_peer(dial, scheme: str) -> None:
     connection = dial("echo", scheme).ours.connection
     for data in (b"", b"ping", bytes(range(125))):
-        assert connection.wait_pong(connection.ping(data), 30)
+        assert connection.wait_pong(connection.ping(data), PATIENCE)
     assert connection.latency > 0
 
 

@@ -4,6 +4,7 @@ import queue
 
 import pytest
 from interop_common import digest, payload
+from interop_process import PATIENCE
 
 from wsfast.protocol.errors import ConnectionClosed
 
@@ -45,7 +46,7 @@ def test_every_kind_and_size(peer, start, echo: Echo, scheme: str, host: str) ->
     report = peer.run(start(echo, scheme, host), messages=MESSAGES)
     assert report["received"] == DIGESTS
     assert report["close"][0] == 1000
-    assert echo.endings.get(timeout=30) == (1000, "")
+    assert echo.endings.get(timeout=PATIENCE) == (1000, "")
 
 
 @pytest.mark.parametrize("peer", CAN_FRAGMENT, indirect=True, scope="session")
@@ -65,10 +66,10 @@ def test_pings_to_the_peer(peer, start, scheme: str) -> None:
 
     def handler(connection) -> None:
         for data in (b"", b"ping", bytes(range(125))):
-            answered.put(connection.wait_pong(connection.ping(data), 30))
+            answered.put(connection.wait_pong(connection.ping(data), PATIENCE))
 
     report = peer.run(start(handler, scheme), close=None)
-    assert [answered.get(timeout=30) for _ in range(3)] == [True] * 3
+    assert [answered.get(timeout=PATIENCE) for _ in range(3)] == [True] * 3
     assert report["close"] == [1000, ""]
 
 
@@ -77,7 +78,7 @@ def check_subprotocol(peer, start, echo: Echo, offered: list[str] | None, chosen
     report = peer.run(url, subprotocols=offered, messages=[("text", 5)])
     assert report["subprotocol"] == chosen
     assert report["received"] == [digest(payload("text", 5))]
-    assert echo.connections.get(timeout=30).subprotocol == chosen
+    assert echo.connections.get(timeout=PATIENCE).subprotocol == chosen
 
 
 def test_subprotocol(peer, start, echo: Echo) -> None:
@@ -96,14 +97,14 @@ def test_no_subprotocol_in_common(peer, start, echo: Echo) -> None:
 
 def test_headers_and_path(peer, start, echo: Echo) -> None:
     peer.run(start(echo) + "a%20path?a=1&b", headers={"X-Trace": "a b;c"})
-    request = echo.connections.get(timeout=30).request
+    request = echo.connections.get(timeout=PATIENCE).request
     assert request.target == "/a%20path?a=1&b"
     assert request.headers["X-Trace"] == "a b;c"
 
 
 def test_compression_is_offered_and_declined(peer, start, echo: Echo) -> None:
     report = peer.run(start(echo), messages=MESSAGES)
-    request = echo.connections.get(timeout=30).request
+    request = echo.connections.get(timeout=PATIENCE).request
     assert "permessage-deflate" in request.headers["Sec-WebSocket-Extensions"]
     assert report["extensions"] == ""
     assert report["received"] == DIGESTS
@@ -113,7 +114,7 @@ def test_compression_is_offered_and_declined(peer, start, echo: Echo) -> None:
 def test_close_by_the_peer(peer, start, echo: Echo, scheme: str, code: int, reason: str) -> None:
     report = peer.run(start(echo, scheme), messages=[("text", 5)], close=(code, reason))
     assert report["close"][0] == code
-    assert echo.endings.get(timeout=30) == (code, reason)
+    assert echo.endings.get(timeout=PATIENCE) == (code, reason)
 
 
 @pytest.mark.parametrize(("code", "reason"), CLOSES)
@@ -130,4 +131,4 @@ def test_close_by_us(peer, start, scheme: str, code: int, reason: str) -> None:
     assert report["close"] == [code, reason]
     # What the peer's own close frame says is its choice: aiohttp's does not repeat the code.
     ours = 1000 if peer.version.startswith("aiohttp") else code
-    assert endings.get(timeout=30) == (ours, None)
+    assert endings.get(timeout=PATIENCE) == (ours, None)
