@@ -44,6 +44,8 @@ class Server:
         self._handler = handler
         self._options = options
         self._sockets = sockets
+        self.port: int = sockets[0].getsockname()[1]
+        """The TCP port, also where port 0 asked the system to choose one."""
         self._lock = threading.Lock()
         self._connections: dict[Connection, threading.Thread] = {}
         self._closing = False
@@ -51,12 +53,6 @@ class Server:
         self._woken, self._waker = socket.socketpair()
         self._thread = threading.Thread(target=self._accept_loop, name="wsfast-accept", daemon=True)
         self._thread.start()
-
-    @property
-    def port(self) -> int:
-        """The TCP port, also where port 0 asked the system to choose one."""
-        port: int = self._sockets[0].getsockname()[1]
-        return port
 
     @property
     def connections(self) -> list[Connection]:
