@@ -3,7 +3,6 @@
 import contextlib
 import gc
 import importlib.util
-import os
 import socket
 import sys
 import threading
@@ -130,13 +129,25 @@ def black_hole() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
+def _status(name: str) -> int:
+    """A figure of /proc/self/status, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
+
+
 @pytest.fixture
-def resident() -> Callable[[], int]:
-    """Bytes of memory that this process has in RAM."""
+def memory() -> Callable[[], Callable[[], int]]:
+    """`grown = memory()`; later, `grown()` is by how many bytes RAM in use has grown at most."""
     if sys.platform != "linux":
         pytest.skip("/proc tells how much memory is in RAM, on Linux")
-    page = os.sysconf("SC_PAGE_SIZE")
-    return lambda: int(Path("/proc/self/statm").read_text().split()[1]) * page
+
+    def start() -> Callable[[], int]:
+        gc.collect()
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+        before = _status("VmRSS")
+        return lambda: _status("VmHWM") - before
+
+    return start
 
 
 @pytest.fixture
