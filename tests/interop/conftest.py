@@ -78,22 +78,31 @@ def node_modules(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         pytest.skip("NOT TESTED against Node's ws: node and npm are not installed here")
     lock = HERE / "package-lock.json"
     name = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
-    kept = Path(request.config.cache.mkdir("interop-node")) / name
-    if kept.is_dir():
+    cache: pytest.Cache | None = getattr(request.config, "cache", None)
+    kept = None if cache is None else Path(cache.mkdir("interop-node")) / name
+    if kept is not None and kept.is_dir():
         return kept
     fresh = tmp_path_factory.mktemp("node")
     for file in ("package.json", "package-lock.json"):
         shutil.copy(HERE / file, fresh)
     command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-    done = subprocess.run(command, cwd=fresh, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=fresh, capture_output=True, text=True, encoding="utf-8", check=False
+    )
     if done.returncode:
-        said = f"npm ci ended with {done.returncode}: {done.stderr.strip()}"
         if os.environ.get("CI"):
-            pytest.fail(said)
-        pytest.skip(f"NOT TESTED against Node's ws: {said}")
-    # Another run may have been faster.
-    if not kept.is_dir():
-        shutil.copytree(fresh, kept, dirs_exist_ok=True)
+            pytest.fail(f"npm ci ended with {done.returncode}:\n{done.stderr}")
+        said = next((line for line in done.stderr.splitlines() if "error" in line.lower()), "")
+        pytest.skip(f"NOT TESTED against Node's ws: npm ci ended with {done.returncode}: {said}")
+    if kept is None:
+        return fresh
+    # Copied beside it first: whoever finds the folder finds it whole.
+    beside = kept.with_name(f"{name}-{os.getpid()}")
+    shutil.copytree(fresh, beside)
+    try:
+        beside.rename(kept)
+    except OSError:  # another run was faster
+        shutil.rmtree(beside)
     return kept
 
 
