@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from raw_peers import RawServer, RawServerPeer, accept_value, field, response
+from raw_peers import TIMEOUT, RawServer, RawServerPeer, accept_value, field, response
 
+import wsfast
 from wsfast.protocol.errors import (
     ConnectError,
     ConnectTimeout,
@@ -61,6 +62,42 @@ def test_a_name_that_nobody_has(fails: Fails, dial: Dial) -> None:
     with pytest.raises(ConnectError) as caught:
         dial(url)
     assert caught.value.retryable
+
+
+@pytest.fixture
+def stuck_resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Looking up a name takes until the end of the test; a real resolver is as stubborn."""
+    over = threading.Event()
+    look_up = socket.getaddrinfo
+
+    def wait(*args: Any, flags: int = 0, **options: Any) -> Any:
+        if not flags & socket.AI_NUMERICHOST:
+            over.wait(TIMEOUT)
+        return look_up(*args, flags=flags, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", wait)
+    yield
+    over.set()
+
+
+@pytest.mark.usefixtures("stuck_resolver")
+def test_a_resolver_that_never_answers(fails: Fails, dial: Dial, refused_port: int) -> None:
+    url = f"ws://localhost:{refused_port}/"
+    told = fails(url, dial_timeout=SHORT)
+    assert "timeout" in told
+    assert "localhost" in told
+    with pytest.raises(ConnectTimeout, match="timeout"):
+        dial(url, dial_timeout=SHORT)
+
+
+@pytest.mark.usefixtures("stuck_resolver")
+def test_close_does_not_wait_for_the_resolver(recorder: Any) -> None:
+    number = wsfast.connect("ws://localhost:1/", **recorder.callbacks, dial_timeout=None)
+    assert wsfast.close(number)
+    code, reason = recorder.wait_closed()
+    assert recorder.log == [("close", 1006, reason)]
+    assert code == 1006
+    assert wsfast.get_state(number) == "disconnected"
 
 
 # ---------------------------------------------------------------- nobody who answers
