@@ -133,7 +133,7 @@ def peer(request: pytest.FixtureRequest, certificate_files: CertificateFiles) ->
 def no_timers(monkeypatch: pytest.MonkeyPatch) -> None:
     """No timer of ours ends a connection here, so that nothing passes because one does."""
     monkeypatch.setattr("wsfast.protocol.connection.LINGER", AN_HOUR)
-    monkeypatch.setattr("wsfast.threads.connection.STAND_IN", AN_HOUR)
+    monkeypatch.setattr("wsfast.threads.reader.STAND_IN", AN_HOUR)
 
 
 @pytest.fixture(params=["127.0.0.1", "::1", "localhost"])

@@ -145,7 +145,7 @@ def test_iteration_raises_what_ended_it(
 
 @pytest.fixture
 def eager_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wsfast.threads.connection.STAND_IN", 0.01)
+    monkeypatch.setattr("wsfast.threads.reader.STAND_IN", 0.01)
 
 
 @pytest.mark.usefixtures("eager_stand_in")
@@ -167,7 +167,7 @@ def test_the_stand_in_steps_back_for_who_receives(dial_raw: Any) -> None:
         (stand_in,) = stand_ins()
         with ThreadPoolExecutor(1) as pool:
             receiving = pool.submit(connection.receive, WAIT)
-            while not connection._waiting:
+            while not connection._reader._waiting:
                 threading.Event().wait(0.001)
             peer.send(frame(TEXT, b"%d" % i))
             assert receiving.result(WAIT) == str(i)

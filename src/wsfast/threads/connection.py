@@ -1,16 +1,12 @@
 """A connection on a socket: the sans-I/O connection, driven by threads.
 
-At any time at most one thread *reads* from the stream and one *writes* to it (`writer.py`). A role
-is taken and given back under `_lock` and used without it; whoever gives back the last one after
-the end closes the descriptor, so nobody is ever inside a system call on a descriptor that is freed.
+It has two halves, `reader.py` and `writer.py`. At any time at most one thread reads from the stream
+and one writes to it: each half has a role, which is taken and given back under `_lock` and used
+without it. Whoever gives back the last one after the end closes the descriptor, so nobody is ever
+inside a system call on a descriptor that is freed.
 
-The reader is either a thread that calls `run` and delivers to callbacks, or whoever waits in
-`receive`, so that no message changes threads. When nobody has done so for a while, a stand-in
-thread reads into the inbox, so that pings are answered and a close is seen; it steps back once
-somebody waits again.
-
-`_lock` guards the protocol object, the inbox, the roles and the flags. It is never held while
-waiting for the network or while user code runs. Order: `_lock`, then a stream's own.
+`_lock` guards the protocol object and both halves. It is never held while waiting for the network
+or while user code runs. Order: `_lock`, then a stream's or the timers' own.
 """
 
 import os
@@ -26,18 +22,15 @@ from wsfast.protocol.constants import CloseCode, State
 from wsfast.protocol.errors import ConnectionClosed, ForkedError, WebSocketError
 from wsfast.protocol.handshake import Request, Response
 from wsfast.protocol.options import Options
-from wsfast.threads.inbox import Inbox
-from wsfast.threads.stream import Stream, describe
-from wsfast.threads.timers import Timer, start_thread, timers
+from wsfast.threads.reader import Reader
+from wsfast.threads.stream import Stream
+from wsfast.threads.timers import Timer, timers
 from wsfast.threads.writer import Writer
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 __all__ = ["Connection"]
-
-STAND_IN = 2.0
-"""Seconds that nobody has waited in `receive` after which a stand-in may start to read."""
 
 _connections: "weakref.WeakSet[Connection]" = weakref.WeakSet()
 _connections_lock = threading.Lock()
@@ -51,24 +44,23 @@ class Connection:
         self._options = options
         self._stream: Stream | None = None
         self._forked = False
-        self._make_locks()
-        self._reading = False
-        self._in_recv = False  # in the system call: only then does silence mean something
-        self._inbox = Inbox(options)
-        self._waiting = 0  # threads in receive() that somebody else reads for
-        self._pong_waiters = 0
-        self._stand_in = False  # a stand-in thread exists
-        self._stand_in_check = False  # the timer will look whether one is needed
         self._timer: Timer | None = None
+        self._make_parts()
         with _connections_lock:
             _connections.add(self)
 
-    def _make_locks(self) -> None:
+    def _make_parts(self) -> None:
         self._lock = threading.Lock()
-        self._arrived = threading.Condition(self._lock)  # inbox filled, pong, end, or role free
-        self._space = threading.Condition(self._lock)  # inbox emptied, or the end
         self._ended = threading.Event()
-        self._writer = Writer(self._protocol, self._options, self._lock, self._after_end)
+        self._writer = Writer(self._protocol, self._options, self._lock, on_idle=self._after_end)
+        self._reader = Reader(
+            self._protocol,
+            self._options,
+            self._lock,
+            self._writer,
+            arm=self._arm,
+            on_idle=self._after_end,
+        )
 
     # -------------------------------------------------------------- what it is
 
@@ -142,31 +134,29 @@ class Connection:
                 stream.close()
                 return
             self._stream = stream
-            self._reading = True
+            self._reader.start(stream)
         try:
             stream.open(self._protocol.deadline)
             self._writer.start(stream)
             while self._protocol.state is State.CONNECTING:
                 self._writer.flush()
-                self._keep(self._read(self._protocol.deadline))
+                self._reader.keep(self._reader.read(self._protocol.deadline))
                 self._accept()
             self._writer.flush()
         except WebSocketError as error:
             self.abandon(error)
         finally:
             with self._lock:
-                self._give_back_reading()
+                self._reader.give_back()
         if self._protocol.error is not None and self._protocol.state is not State.CONNECTED:
             raise self._protocol.error
-        self._arm()
 
     def _accept(self) -> None:
         with self._lock:
-            if self._protocol.request is not None and self._protocol.state is State.CONNECTING:
-                messages = self._protocol.accept(time.monotonic())
-            else:
+            if self._protocol.request is None or self._protocol.state is not State.CONNECTING:
                 return
-        self._keep(messages)
+            messages = self._protocol.accept(time.monotonic())
+        self._reader.keep(messages)
 
     def abandon(self, error: WebSocketError) -> None:
         """Ends it at once because of `error`, without a closing handshake."""
@@ -185,71 +175,6 @@ class Connection:
 
     # -------------------------------------------------------------- receiving
 
-    def _read(self, deadline: float | None = None) -> Sequence[Message]:
-        """Waits for the next bytes; returns the messages they end. Needs the reading role.
-
-        Raises `TimeoutError` at the deadline, except while connecting, where the protocol knows.
-        """
-        assert self._stream is not None
-        size = 0
-        failure: str | None = None
-        timed_out = False
-        self._in_recv = True
-        try:
-            size = self._stream.receive_into(self._protocol.get_buffer(), deadline)
-        except MemoryError:
-            failure = "out of memory"
-        except OSError as exc:
-            timed_out = isinstance(exc, TimeoutError) and exc.errno is None  # the deadline
-            if timed_out and self._protocol.state is not State.CONNECTING:
-                raise
-            failure = f"connection lost: {describe(exc)}"
-        finally:
-            self._in_recv = False
-        now = time.monotonic()
-        with self._lock:
-            if size:
-                self._writer.heard()
-                messages = self._protocol.received(size, now)
-                flush = (
-                    self._protocol.pending > 0
-                    or self._stream.has_output
-                    or self._protocol.half_close
-                )
-                if self._protocol.unsettled or self._protocol.state is State.CLOSING:
-                    self._arm_locked()  # the end has a deadline sooner than those before
-                if self._pong_waiters:
-                    self._arrived.notify_all()
-            else:
-                if timed_out:
-                    self._protocol.tick(max(now, deadline or now))
-                elif failure is not None:
-                    self._protocol.lost(failure, now)
-                else:
-                    self._protocol.eof(now)
-                self._after_end()
-                return ()
-        if flush:
-            self._writer.flush()
-        return messages
-
-    def _keep(self, messages: Sequence[Message]) -> None:
-        """Puts messages into the inbox, for `receive` or `take_all`."""
-        if not messages:
-            return
-        with self._lock:
-            if self._inbox.full and self._protocol.state is State.CLOSING:
-                return  # we have said goodbye, and nobody takes what came before
-            self._inbox.put(messages)
-            self._arrived.notify_all()
-
-    def settle(self) -> None:
-        """Lets go out what waited for the replies to the messages received last."""
-        with self._lock:
-            self._protocol.settle(time.monotonic())
-        self._writer.flush()
-        self._arm()
-
     def run(self, deliver: Callable[[Sequence[Message]], None] | None) -> None:
         """Reads until the end on the calling thread.
 
@@ -257,40 +182,7 @@ class Connection:
         it they are put into the inbox, and while that is full nothing is read, so that TCP slows
         the peer down.
         """
-        with self._lock:
-            while self._reading:
-                self._wait_for_reader(None)
-            self._reading = True
-            messages = self._inbox.take_all() if deliver is not None else []
-        try:
-            if deliver is not None and messages:
-                deliver(messages)
-            self._read_to_end(deliver or self._keep, bounded=deliver is None)
-        finally:
-            with self._lock:
-                self._give_back_reading()
-
-    def _read_to_end(self, deliver: Callable[[Sequence[Message]], None], *, bounded: bool) -> None:
-        while True:
-            if self._protocol.unsettled:
-                self.settle()
-            if self._protocol.finished:
-                return
-            if bounded and not self._wait_for_space():
-                return
-            messages = self._read()
-            if messages:
-                deliver(messages)
-
-    def _wait_for_space(self) -> bool:
-        """Waits while the inbox is full; not once we are closing, to hear the peer's answer.
-
-        False if a stand-in should give the reading role back.
-        """
-        with self._lock:
-            while self._inbox.full and self._protocol.state is State.CONNECTED:
-                self._space.wait()
-            return not (self._stand_in and self._waiting)
+        self._reader.run(deliver)
 
     def receive(self, timeout: float | None = None) -> Message:
         """The next message: `str` for text, `bytes` for binary.
@@ -298,42 +190,9 @@ class Connection:
         Waits up to `timeout` seconds, then raises `TimeoutError`; nothing is lost by that. After
         the end, and after the last message, raises `ConnectionClosed` or a subclass of it.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            with self._lock:
-                if self._forked:
-                    raise ForkedError()
-                if self._inbox:
-                    if self._inbox.full:
-                        self._space.notify_all()
-                    return self._inbox.pop()
-                settle = self._protocol.unsettled
-                if not settle:
-                    if self._protocol.input_ended:
-                        self._start_stand_in()  # to hear TCP end: who got this may not come back
-                        raise self._protocol.closed_error()
-                    if self._reading:
-                        self._wait_for_reader(deadline)
-                        continue
-                    self._reading = True
-            if settle:
-                self.settle()
-                continue
-            try:
-                self._keep(self._read(deadline))
-            finally:
-                with self._lock:
-                    self._give_back_reading()
-
-    def _wait_for_reader(self, deadline: float | None) -> None:
-        left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and left <= 0:
-            raise TimeoutError("timeout: no message")
-        self._waiting += 1
-        try:
-            self._arrived.wait(left)
-        finally:
-            self._waiting -= 1
+        if self._forked:
+            raise ForkedError()
+        return self._reader.receive(timeout)
 
     def __iter__(self) -> Iterator[Message]:
         """The messages until the end. Ends quietly after a closing handshake; otherwise raises
@@ -349,42 +208,7 @@ class Connection:
 
     def take_all(self) -> list[Message]:
         """All messages in the inbox, in order; does not wait."""
-        with self._lock:
-            self._space.notify_all()
-            return self._inbox.take_all()
-
-    def _give_back_reading(self) -> None:
-        self._reading = False
-        if self._waiting:
-            self._arrived.notify()
-        if self._protocol.finished:
-            self._after_end()
-        elif not self._stand_in_check and self._protocol.state is not State.CONNECTING:
-            self._stand_in_check = True
-            self._arm_locked()
-
-    def _start_stand_in(self) -> None:
-        """Under the lock: reads in the background while the application is busy."""
-        if (
-            self._reading
-            or self._stream is None
-            or self._protocol.state not in (State.CONNECTED, State.CLOSING)
-            or self._protocol.unsettled
-        ):
-            return
-        if start_thread(self._stand_in_loop, "wsfast-stand-in") is not None:
-            self._reading = self._stand_in = True
-
-    def _stand_in_loop(self) -> None:
-        try:
-            while not self._protocol.unsettled and not self._protocol.finished:
-                if not self._wait_for_space():
-                    return
-                self._keep(self._read())
-        finally:
-            with self._lock:
-                self._stand_in = False
-                self._give_back_reading()
+        return self._reader.take_all()
 
     # -------------------------------------------------------------- sending
 
@@ -411,17 +235,7 @@ class Connection:
 
         Not for the thread that delivers to callbacks: nobody else would read the answer.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        with self._lock:
-            self._pong_waiters += 1
-            while self._protocol.pongs < number and not self._protocol.finished:
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
-                    break
-                self._start_stand_in()
-                self._arrived.wait(left)
-            self._pong_waiters -= 1
-            return self._protocol.pongs >= number
+        return self._reader.wait_pong(number, timeout)
 
     # -------------------------------------------------------------- the end
 
@@ -434,31 +248,21 @@ class Connection:
         """
         self._begin_close(code, reason)
         with self._lock:
-            self._start_stand_in()  # somebody must hear the answer
+            self._reader.start_stand_in()  # somebody must hear the answer
 
     def finish(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
         """As `close`, and reads until the end, dropping what comes. Bounded by `close_timeout`."""
         self._begin_close(code, reason)
-        with self._lock:
-            while self._reading and not self._protocol.finished:
-                self._wait_for_reader(None)
-            if self._protocol.finished:
-                return
-            self._reading = True
-        try:
-            self._read_to_end(lambda _: None, bounded=False)
-        finally:
-            with self._lock:
-                self._give_back_reading()
+        self._reader.drop_to_end()
 
     def _begin_close(self, code: int, reason: str) -> None:
         with self._lock:
             self._protocol.close(code, reason, time.monotonic())
             self._after_end()
-            self._space.notify_all()
+            self._reader.wake()
             self._writer.wake()
+            self._arm()
         self._writer.flush()
-        self._arm()
 
     def wait_ended(self, timeout: float | None = None) -> bool:
         """Waits up to `timeout` seconds for the end; False if it has not come."""
@@ -469,14 +273,13 @@ class Connection:
         as nobody uses it."""
         if not self._protocol.finished:
             return
-        self._arrived.notify_all()
-        self._space.notify_all()
+        self._reader.wake()
         self._writer.wake()
         if self._timer is not None:
             timers.cancel(self._timer)
             self._timer = None
         if self._stream is not None:
-            if self._reading or self._writer.busy:
+            if self._reader.busy or self._writer.busy:
                 self._stream.abort()
                 return
             self._stream.close()
@@ -486,18 +289,12 @@ class Connection:
     # -------------------------------------------------------------- time
 
     def _arm(self) -> None:
-        with self._lock:
-            self._arm_locked()
-
-    def _arm_locked(self) -> None:
-        """Makes sure that the timer fires when the protocol, or a check for a stand-in, needs it.
-        It may fire too early; then it is armed again."""
+        """Under the lock: makes sure that the timer fires when it is needed. It may fire too early;
+        then it is armed again."""
         if self._protocol.finished or self._protocol.state is State.CONNECTING:
             return
-        when = self._protocol.deadline
-        if self._stand_in_check:
-            check = time.monotonic() + STAND_IN
-            when = check if when is None else min(when, check)
+        due = [self._protocol.deadline, self._reader.stand_in_due]
+        when = min((when for when in due if when is not None), default=None)
         if when is None or (self._timer is not None and self._timer.when <= when):
             return
         if self._timer is not None:
@@ -507,24 +304,21 @@ class Connection:
     def _on_timer(self) -> None:
         with self._lock:
             self._timer = None
-            if self._protocol.finished or self._stream is None:
+            if self._protocol.finished:
                 return
-            reading = self._in_recv and not self._stream.readable()
-            self._protocol.tick(time.monotonic(), reading=reading)
+            now = time.monotonic()
+            self._protocol.tick(now, reading=self._reader.hears_silence)
+            self._reader.check_stand_in(now)
             self._after_end()
-            if self._stand_in_check and not self._protocol.finished:
-                self._stand_in_check = False
-                self._start_stand_in()
+            self._arm()
         self._writer.flush()
-        self._arm()
 
     # -------------------------------------------------------------- fork
 
     def _after_fork(self) -> None:
         """In the child: dead, and the parent's socket untouched."""
         self._forked = True
-        self._make_locks()
-        self._reading = self._stand_in = False
+        self._make_parts()
         self._timer = None
         self._protocol.abandon(ForkedError())
         if self._stream is not None:

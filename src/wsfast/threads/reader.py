@@ -1,0 +1,297 @@
+"""The receiving half of a connection on a socket.
+
+At any time at most one thread *reads*: it holds the reading role (`_reading`). That is either a
+thread that calls `run` and delivers to callbacks, or whoever waits in `receive`, so that no message
+changes threads. When nobody has done so for a while, a stand-in thread reads into the inbox, so
+that pings are answered and a close is seen; it steps back once somebody waits again.
+
+The connection's lock guards every field but `_in_recv`. It is not held while waiting for the
+network or while messages are delivered.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from wsfast.protocol.connection import Connection as Protocol
+from wsfast.protocol.connection import Message
+from wsfast.protocol.constants import State
+from wsfast.protocol.keepalive import reached
+from wsfast.protocol.options import Options
+from wsfast.threads.inbox import Inbox
+from wsfast.threads.stream import Stream, describe
+from wsfast.threads.timers import start_thread
+from wsfast.threads.writer import Writer
+
+__all__ = ["Reader"]
+
+STAND_IN = 2.0
+"""Seconds that nobody has waited in `receive` after which a stand-in may start to read."""
+
+
+class Reader:
+    """Thread-safe, except where a method says that the lock, or the reading role, is needed."""
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        options: Options,
+        lock: threading.Lock,
+        writer: Writer,
+        *,
+        arm: Callable[[], None],
+        on_idle: Callable[[], None],
+    ) -> None:
+        """With `lock` held, `arm` is called when a deadline may have come nearer, and `on_idle`
+        when the connection may be over and nobody reads."""
+        self._protocol = protocol
+        self._lock = lock
+        self._writer = writer
+        self._arm = arm
+        self._on_idle = on_idle
+        self._arrived = threading.Condition(lock)  # inbox filled, pong, end, or role free
+        self._space = threading.Condition(lock)  # inbox emptied, or closing, or the end
+        self._stream: Stream | None = None
+        self._inbox = Inbox(options)
+        self._reading = False
+        self._in_recv = False  # in the system call
+        self._waiting = 0  # threads that want the role, or what its holder receives
+        self._waiting_for_pong = 0
+        self.stand_in_due: float | None = None
+        """When `check_stand_in` is to be called. The lock must be held."""
+
+    # -------------------------------------------------------------- with the lock held
+
+    def start(self, stream: Stream) -> None:
+        """Gives it something to read from, and the caller the reading role."""
+        self._stream = stream
+        self._reading = True
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody reads."""
+        return self._reading
+
+    @property
+    def hears_silence(self) -> bool:
+        """Whether somebody waits for bytes and there are none: only then does silence mean that
+        the peer is silent."""
+        return self._in_recv and self._stream is not None and not self._stream.readable()
+
+    def wake(self) -> None:
+        """Makes all who wait look again at the state of the connection."""
+        self._arrived.notify_all()
+        self._space.notify_all()
+
+    def give_back(self) -> None:
+        """Gives the reading role back."""
+        self._reading = False
+        if self._waiting:
+            self._arrived.notify()
+        if self._protocol.finished:
+            self._on_idle()
+        elif self.stand_in_due is None and self._protocol.state is not State.CONNECTING:
+            self.stand_in_due = time.monotonic() + STAND_IN
+            self._arm()
+
+    def check_stand_in(self, now: float) -> None:
+        """Starts a stand-in if nobody has read for long enough."""
+        if reached(self.stand_in_due, now):
+            self.stand_in_due = None
+            self.start_stand_in()
+
+    def start_stand_in(self) -> None:
+        """Makes sure that somebody reads while the application does not."""
+        if (
+            self._reading
+            or self._stream is None
+            or self._protocol.state not in (State.CONNECTED, State.CLOSING)
+            or self._protocol.unsettled
+        ):
+            return
+        self._reading = start_thread(self._stand_in_loop, "wsfast-stand-in") is not None
+
+    # -------------------------------------------------------------- with the reading role
+
+    def read(self, deadline: float | None = None) -> Sequence[Message]:
+        """Waits for the next bytes; returns the messages they end.
+
+        Raises `TimeoutError` at the deadline, except while connecting, where the protocol knows.
+        """
+        assert self._stream is not None
+        size = 0
+        failure: str | None = None
+        timed_out = False
+        self._in_recv = True
+        try:
+            size = self._stream.receive_into(self._protocol.get_buffer(), deadline)
+        except MemoryError:
+            failure = "out of memory"
+        except OSError as exc:
+            timed_out = isinstance(exc, TimeoutError) and exc.errno is None  # the deadline
+            if timed_out and self._protocol.state is not State.CONNECTING:
+                raise
+            failure = f"connection lost: {describe(exc)}"
+        finally:
+            self._in_recv = False
+        now = time.monotonic()
+        if size:
+            return self._received(size, now)
+        with self._lock:
+            if timed_out:
+                self._protocol.tick(max(now, deadline or now))
+            elif failure is not None:
+                self._protocol.lost(failure, now)
+            else:
+                self._protocol.eof(now)
+            self._on_idle()
+        return ()
+
+    def _received(self, size: int, now: float) -> Sequence[Message]:
+        protocol, stream = self._protocol, self._stream
+        assert stream is not None
+        with self._lock:
+            self._writer.heard()
+            messages = protocol.received(size, now)
+            flush = protocol.pending > 0 or stream.has_output or protocol.half_close
+            if protocol.unsettled or protocol.state is State.CLOSING:
+                self._arm()  # the end has a deadline sooner than those before
+            if self._waiting_for_pong:
+                self._arrived.notify_all()
+        if flush:
+            self._writer.flush()
+        return messages
+
+    def keep(self, messages: Sequence[Message]) -> None:
+        """Puts messages into the inbox, for `receive` or `take_all`."""
+        if not messages:
+            return
+        with self._lock:
+            if self._inbox.full and self._protocol.state is State.CLOSING:
+                return  # we have said goodbye, and nobody takes what came before
+            self._inbox.put(messages)
+            self._arrived.notify_all()
+
+    def _read_to_end(self, deliver: Callable[[Sequence[Message]], None], *, bounded: bool) -> None:
+        while True:
+            if self._protocol.unsettled:
+                self.settle()
+            if self._protocol.finished:
+                return
+            if bounded:
+                self._wait_for_space()
+            messages = self.read()
+            if messages:
+                deliver(messages)
+
+    def _wait_for_space(self) -> None:
+        """Waits while the inbox is full; not once we are closing, to hear the peer's answer."""
+        with self._lock:
+            while self._inbox.full and self._protocol.state is State.CONNECTED:
+                self._space.wait()
+
+    def _stand_in_loop(self) -> None:
+        try:
+            while not (self._waiting or self._protocol.unsettled or self._protocol.finished):
+                self._wait_for_space()
+                if not self._waiting:
+                    self.keep(self.read())
+        finally:
+            with self._lock:
+                self.give_back()
+
+    # -------------------------------------------------------------- from any thread
+
+    def settle(self) -> None:
+        """Lets go out what waited for the replies to the messages received last."""
+        with self._lock:
+            self._protocol.settle(time.monotonic())
+            self._arm()
+        self._writer.flush()
+
+    def run(self, deliver: Callable[[Sequence[Message]], None] | None) -> None:
+        """As `Connection.run`."""
+        with self._lock:
+            self._take_role()
+            messages = self._inbox.take_all() if deliver is not None else []
+        try:
+            if deliver is not None and messages:
+                deliver(messages)
+            self._read_to_end(deliver or self.keep, bounded=deliver is None)
+        finally:
+            with self._lock:
+                self.give_back()
+
+    def drop_to_end(self) -> None:
+        """Reads until the end and drops what comes."""
+        with self._lock:
+            self._take_role()
+        try:
+            self._read_to_end(lambda _: None, bounded=False)
+        finally:
+            with self._lock:
+                self.give_back()
+
+    def _take_role(self) -> None:
+        """With the lock held, which is given up while waiting."""
+        while self._reading:
+            self._wait(None)
+        self._reading = True
+
+    def receive(self, timeout: float | None) -> Message:
+        """As `Connection.receive`."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            with self._lock:
+                if self._inbox:
+                    if self._inbox.full:
+                        self._space.notify_all()
+                    return self._inbox.pop()
+                settle = self._protocol.unsettled
+                if not settle:
+                    if self._protocol.input_ended:
+                        self.start_stand_in()  # to hear TCP end: who got this may not come back
+                        raise self._protocol.closed_error()
+                    if self._reading:
+                        self._wait(deadline)
+                        continue
+                    self._reading = True
+            if settle:
+                self.settle()
+                continue
+            try:
+                self.keep(self.read(deadline))
+            finally:
+                with self._lock:
+                    self.give_back()
+
+    def _wait(self, deadline: float | None) -> None:
+        """With the lock held, which is given up while waiting for the role or for a message."""
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            raise TimeoutError("timeout: no message")
+        self._waiting += 1
+        try:
+            self._arrived.wait(left)
+        finally:
+            self._waiting -= 1
+
+    def take_all(self) -> list[Message]:
+        """As `Connection.take_all`."""
+        with self._lock:
+            self._space.notify_all()
+            return self._inbox.take_all()
+
+    def wait_pong(self, number: int, timeout: float | None) -> bool:
+        """As `Connection.wait_pong`."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._lock:
+            self._waiting_for_pong += 1
+            while self._protocol.pongs < number and not self._protocol.finished:
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    break
+                self.start_stand_in()
+                self._arrived.wait(left)
+            self._waiting_for_pong -= 1
+            return self._protocol.pongs >= number
