@@ -15,6 +15,7 @@ from raw_peers import (
     RawServerPeer,
     Wire,
     client_peer,
+    close_frame,
     frame,
     header,
 )
@@ -112,6 +113,36 @@ def test_a_server_that_closes(kind: Kind, start_server: Any) -> None:
 
 def peer_sees_the_end(peer: Wire) -> None:
     assert peer.read_to_end() == b""
+
+
+@pytest.mark.parametrize(
+    ("end", "code"), [(close_frame(4000), 4000), (b"\xff\x00", 1002)], ids=["close", "violation"]
+)
+def test_a_callback_that_blocks_does_not_hold_up_the_answer(
+    end: bytes, code: int, raw_server: Callable[..., RawServer], make_recorder: Any
+) -> None:
+    """What on_message may still want to send goes first, but only until close_timeout."""
+    answered = threading.Event()
+
+    class Blocking(make_recorder):
+        def on_message(self, data: str | bytes) -> None:
+            super().on_message(data)
+            assert answered.wait(TIMEOUT)
+            assert wsfast.send(wsfast.current(), "too late") is False
+
+    def serve(peer: RawServerPeer) -> int:
+        peer.upgrade()
+        peer.send(frame(BINARY, b"x") + end)
+        received = peer.read_close().code
+        answered.set()
+        return received
+
+    recorder = Blocking()
+    server = raw_server(serve)
+    wsfast.connect(server.url, **recorder.callbacks, close_timeout=SHORT)
+    assert server.result() == code
+    assert recorder.wait_closed()[0] == code
+    assert recorder.messages == [b"x"]
 
 
 def test_shutdown_does_not_wait_for_silent_clients(start_server: Any) -> None:
