@@ -101,8 +101,15 @@ def close_payload(code: int, reason: str = "") -> bytes:
 
 def read_frames(data: bytes, *, masked: bool) -> list[Frame]:
     """All frames, which must be whole, unfragmented, and masked or not."""
-    frames = []
-    while data:
+    frames, rest = read_whole_frames(data, masked=masked)
+    assert rest == b""
+    return frames
+
+
+def read_whole_frames(data: bytes, *, masked: bool) -> tuple[list[Frame], bytes]:
+    """The frames that are whole, and the part of one that follows."""
+    frames: list[Frame] = []
+    while len(data) >= 2:
         assert data[0] & 0xF0 == 0x80, data
         assert data[1] >> 7 == masked, data
         size, at = data[1] & 0x7F, 2
@@ -110,12 +117,12 @@ def read_frames(data: bytes, *, masked: bool) -> list[Frame]:
             at = 4 if size == 126 else 10
             size = int.from_bytes(data[2:at], "big")
         key = data[at : at + 4] if masked else bytes(4)
-        at += len(key) * masked
-        payload = data[at : at + size]
-        assert len(payload) == size, data
-        frames.append(Frame(data[0] & 0x0F, _mask(payload, key)))
+        at += 4 * masked
+        if len(data) < at + size:
+            break
+        frames.append(Frame(data[0] & 0x0F, _mask(data[at : at + size], key)))
         data = data[at + size :]
-    return frames
+    return frames, data
 
 
 def _mask(data: bytes, key: bytes) -> bytes:

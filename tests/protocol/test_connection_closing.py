@@ -180,6 +180,24 @@ def test_who_does_not_settle_is_not_waited_for(role: str, violation: bool) -> No
     assert driven.connection.state is (State.ERROR if violation else State.DISCONNECTED)
 
 
+def test_what_comes_after_a_violation_does_not_put_off_the_end(role: str) -> None:
+    driven = Driven(role, close_timeout="5s")
+    driven.hears(driven.frame(3), now=1.0)
+    driven.hears(driven.frame(TEXT, b"x"), now=4.0)
+    assert driven.connection.deadline == 6.0
+
+
+def test_the_first_reason_counts(role: str) -> None:
+    driven = Driven(role)
+    driven.hears(driven.frame(3))
+    driven.connection.settle(0.0)
+    first = driven.connection.error
+    driven.connection.abandon(ConnectionLost(1006, "given up"))
+    assert driven.connection.error is first
+    assert driven.connection.close_code == 1002
+    assert driven.connection.state is State.ERROR
+
+
 def test_settle_after_the_connection_was_abandoned(role: str) -> None:
     for ending in (b"\x03\xe8", b"?"):
         driven = Driven(role)

@@ -24,14 +24,15 @@ from protocol_wire import (
     TEXT,
     Frame,
     Watched,
+    close_payload,
     new_client,
     new_server,
-    read_frames,
+    read_whole_frames,
 )
 
 from wsfast.protocol.connection import LINGER
 from wsfast.protocol.constants import State
-from wsfast.protocol.errors import ConnectionLost, WebSocketError
+from wsfast.protocol.errors import WebSocketError
 
 OPTIONS = {
     "dial_timeout": "10s",
@@ -79,7 +80,8 @@ class End:
         self.received: list[str | bytes] = []
         self.closed_with: tuple[int, str] | None = None
         self.shut = False  # has half-closed, or closed, its transport
-        self.cut = False  # bytes on the way from here were lost
+        self.told: tuple[int, str] | None = None  # the close frame that it got
+        self.closing_since: float | None = None
         self.seen_eof = False
         self.ending: tuple[object, ...] | None = None
 
@@ -111,9 +113,15 @@ class Pipes(RuleBasedStateMachine):
         end.arrived += len(data)
         if not data or to.connection.finished:
             return
+        failed = to.connection.error is not None
         to.received += to.connection.feed(data, self.now)
         if to is self.server and to.connection.request and to.connection.state is State.CONNECTING:
             to.received += to.connection.accept(self.now)
+        frames = self.frames_of(end, end.arrived)
+        if not failed and frames and frames[-1].opcode == CLOSE:
+            payload = frames[-1].payload
+            to.told = int.from_bytes(payload[:2], "big"), payload[2:].decode()
+            assert to.received == end.sent
 
     def hear_eof(self, end: End) -> None:
         """The other one hears that `end` has half-closed, once it has got all bytes."""
@@ -195,7 +203,7 @@ class Pipes(RuleBasedStateMachine):
         self.deliver(self.ends[end], kept)
         for each in self.ends:
             each.stream = each.stream[: each.arrived]
-            each.shut = each.cut = each.seen_eof = True
+            each.shut = each.seen_eof = True
             each.connection.lost("reset", self.now)
 
     @rule(seconds=st.floats(0.01, 3.0))
@@ -260,22 +268,37 @@ class Pipes(RuleBasedStateMachine):
         for end in self.ends:
             asked = Counter(f.payload for f in self.frames_of(self.other(end)) if f.opcode == PING)
             answered = Counter(f.payload for f in self.frames_of(end) if f.opcode == PONG)
-            if not self.other(end).cut:  # otherwise what was asked is forgotten here
-                assert answered <= asked
+            assert answered <= asked
 
-    def frames_of(self, end: End) -> list[Frame]:
-        if end.cut:
-            return []  # it may end within a frame
-        return read_frames(end.stream[http_ends(end.stream) :], masked=end is self.client)
+    @invariant()
+    def the_server_ends_tcp_first(self) -> None:
+        """RFC 6455, section 7.1.1: unless something went wrong."""
+        if self.client.connection.half_close:
+            assert self.client.connection.error is not None
+
+    @invariant()
+    def closing_does_not_take_long(self) -> None:
+        for end in self.ends:
+            if end.connection.state is not State.CLOSING:
+                continue
+            if end.closing_since is None:
+                end.closing_since = self.now
+            # Deadlines are looked at when time passes, which is every three seconds here.
+            assert self.now - end.closing_since < 5.0 + LINGER + 2 * 3.0
+
+    def frames_of(self, end: End, size: int | None = None) -> list[Frame]:
+        """The whole frames among the first bytes that an end has sent."""
+        frames_begin = http_ends(end.stream)
+        frames, _ = read_whole_frames(end.stream[frames_begin:size], masked=end is self.client)
+        return frames
 
     # -------------------------------------------------------------- and in the end
 
     def teardown(self) -> None:
         self.run_until_both_have_ended()
         for end in self.ends:
-            connection = end.connection
-            if connection.state is State.DISCONNECTED and State.CONNECTED in connection.states:
-                self.check_clean(end)
+            if State.CONNECTED in end.connection.states:
+                self.check_ending(end)
 
     def run_until_both_have_ended(self) -> None:
         """Everything arrives, applications settle, one of them closes, and then the clock runs."""
@@ -299,23 +322,26 @@ class Pipes(RuleBasedStateMachine):
         self.states_move_along_the_table()
         self.messages_come_in_order()
         self.nothing_follows_a_close_frame()
+        self.pongs_answer_pings()
 
-    def check_clean(self, end: End) -> None:
-        """It got the other's close frame, so it got all before that, and knows the code."""
-        other = self.other(end)
-        assert end.received == other.sent
+    def check_ending(self, end: End) -> None:
+        """It is clean exactly if the other's close frame came; codes are those on the wire."""
         connection = end.connection
-        if other.closed_with is not None:
-            assert (connection.close_code, connection.close_reason) == other.closed_with
-        elif isinstance(other.connection.error, ConnectionLost) and other.connection.error.code in (
-            1008,
-            1011,
-        ):
-            assert connection.close_code == other.connection.error.code
+        assert (connection.state is State.DISCONNECTED) == (end.told is not None)
+        if end.told is not None:
+            assert (connection.close_code, connection.close_reason) == end.told
+        closings = [frame.payload for frame in self.frames_of(end) if frame.opcode == CLOSE]
+        if not closings:
+            return
+        if end.closed_with is not None:
+            expected = close_payload(*end.closed_with)
+        elif end.told is not None:
+            expected = close_payload(end.told[0])
         else:
-            assert end.closed_with is not None
-            assert connection.close_code == end.closed_with[0]
-            assert other.connection.close_code == end.closed_with[0]
+            assert connection.error is not None
+            assert connection.close_code in (1008, 1011)
+            expected = close_payload(connection.close_code, connection.close_reason)
+        assert closings == [expected]
 
 
 TestPipes = Pipes.TestCase

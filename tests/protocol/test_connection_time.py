@@ -64,7 +64,9 @@ def test_a_flood_of_pings_is_bounded(role: str, at_once: int) -> None:
 def test_behind_a_full_queue_only_the_last_ping_is_answered(role: str) -> None:
     driven = Driven(role)
     driven.connection.send(b"x" * PONG_BACKLOG)
+    queued = driven.connection.pending
     driven.hears(*(driven.frame(PING, b"%d" % number) for number in range(10)))
+    assert queued < driven.connection.pending < queued + 16
     assert driven.says() == [Frame(BINARY, b"x" * PONG_BACKLOG)]
     assert driven.says() == [Frame(PONG, b"9")]
     assert driven.says() == []
