@@ -44,17 +44,23 @@ def quick_collections() -> Iterator[None]:
 
 
 @pytest.fixture
-def raw_server() -> Iterator[Callable[..., RawServer]]:
-    """Starts servers that speak bytes: `raw_server(handle, context=None)`."""
+def raw_servers() -> Iterator[list[RawServer]]:
+    """Those that the test has started with `raw_server`."""
     servers: list[RawServer] = []
-
-    def start(handle: Handler, context: Any = None, receive_buffer: int | None = None) -> RawServer:
-        servers.append(RawServer(handle, context, receive_buffer))
-        return servers[-1]
-
-    yield start
+    yield servers
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def raw_server(raw_servers: list[RawServer]) -> Callable[..., RawServer]:
+    """Starts servers that speak bytes: `raw_server(handle, context=None)`."""
+
+    def start(handle: Handler, context: Any = None, receive_buffer: int | None = None) -> RawServer:
+        raw_servers.append(RawServer(handle, context, receive_buffer))
+        return raw_servers[-1]
+
+    return start
 
 
 @pytest.fixture

@@ -246,13 +246,14 @@ class RawServer:
         self.url = f"{'ws' if context is None else 'wss'}://localhost:{self.port}/"
         self._results: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue()
         self._peers: dict[threading.Thread, RawServerPeer] = {}
+        self._accepted: queue.Queue[Any] = queue.Queue()
         self._stopping = False
         self._thread = threading.Thread(target=self._accept, name="raw-accept", daemon=True)
         self._thread.start()
 
     def _accept(self) -> None:
         while True:
-            sock, _ = self._listener.accept()
+            sock, address = self._listener.accept()
             if self._stopping:
                 sock.close()
                 return
@@ -260,6 +261,7 @@ class RawServer:
             thread = threading.Thread(target=self._serve, args=(peer,), name="raw", daemon=True)
             self._peers[thread] = peer
             thread.start()
+            self._accepted.put(address)
 
     def _serve(self, peer: RawServerPeer) -> None:
         try:
@@ -279,17 +281,29 @@ class RawServer:
             raise exc
         return value
 
+    def wait_idle(self) -> None:
+        """Waits until all connections made so far have been accepted and their handlers ended."""
+        with socket.create_connection(("127.0.0.1", self.port), TIMEOUT) as last:
+            address = last.getsockname()
+        while self._accepted.get(timeout=TIMEOUT) != address:
+            pass
+        self._join()
+
+    def _join(self) -> None:
+        for thread in list(self._peers):
+            thread.join(TIMEOUT)
+            assert not thread.is_alive()
+
     def stop(self) -> None:
         """Raises what handlers raised that nobody asked for, but for a peer that went away."""
         self._stopping = True
         socket.create_connection(("127.0.0.1", self.port), TIMEOUT).close()
         self._thread.join(TIMEOUT)
         self._listener.close()
-        for thread, peer in list(self._peers.items()):
+        for peer in list(self._peers.values()):
             with contextlib.suppress(OSError):
                 peer.sock.shutdown(socket.SHUT_RDWR)
-            thread.join(TIMEOUT)
-            assert not thread.is_alive()
+        self._join()
         while not self._results.empty():
             _, exc = self._results.get()
             gone = isinstance(exc, EOFError | OSError) and not isinstance(exc, TimeoutError)

@@ -5,6 +5,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,17 @@ def descriptors() -> int:
     pytest.skip("this system does not list the descriptors of a process")
 
 
+def ours() -> list[threading.Thread]:
+    """Threads of single connections; those that accept for a server of the test stay."""
+    return [
+        thread
+        for thread in threading.enumerate()
+        if thread.name.startswith("wsfast") and not thread.name.startswith("wsfast-accept")
+    ]
+
+
 @pytest.fixture
-def flat() -> Iterator[Callable[[Callable[[], object]], None]]:
+def flat(raw_servers: list[RawServer]) -> Iterator[Callable[[Callable[[], object]], None]]:
     """`flat(fail)` calls it again and again, and compares."""
 
     def repeat(fail: Callable[[], object]) -> None:
@@ -53,14 +63,14 @@ def flat() -> Iterator[Callable[[Callable[[], object]], None]]:
         assert descriptors() <= before
 
     def settle() -> None:
-        for thread in threading.enumerate():
-            # Servers of the test itself stay; what belongs to one connection ends.
-            if thread.name.startswith("wsfast") and not thread.name.startswith("wsfast-accept"):
-                thread.join(TIMEOUT)
-                assert not thread.is_alive(), thread.name
-            if thread.name == "raw":
-                thread.join(TIMEOUT)
-                assert not thread.is_alive()
+        deadline = time.monotonic() + TIMEOUT
+        while left := ours():
+            assert time.monotonic() < deadline, left
+            for thread in left:
+                if thread.ident is not None:  # has been started: before, it cannot be joined
+                    thread.join(TIMEOUT)
+        for server in raw_servers:
+            server.wait_idle()
 
     yield repeat
     assert wsfast.list() == []
