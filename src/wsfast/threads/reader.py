@@ -28,6 +28,10 @@ __all__ = ["Reader"]
 STAND_IN = 2.0
 """Seconds that nobody has waited in `receive` after which a stand-in may start to read."""
 
+ANSWER = 1.0
+"""Seconds that the application gets to answer what came before the peer's close frame, if that is
+read by a stand-in. An application that only sends would never come back to settle it."""
+
 
 class Reader:
     """Thread-safe, except where a method says that the lock, or the reading role, is needed."""
@@ -56,6 +60,7 @@ class Reader:
         self._reading = False
         self._in_recv = False  # in the system call
         self._waiting = 0  # threads that want the role, or what its holder receives
+        self._waiting_for_role = 0  # of them, those that want nothing else
         self._waiting_for_pong = 0
         self.stand_in_due: float | None = None
         """When `check_stand_in` is to be called. The lock must be held."""
@@ -187,18 +192,36 @@ class Reader:
     def _wait_for_space(self) -> None:
         """Waits while the inbox is full; not once we are closing, to hear the peer's answer."""
         with self._lock:
-            while self._inbox.full and self._protocol.state is State.CONNECTED:
+            while (
+                self._inbox.full
+                and self._protocol.state is State.CONNECTED
+                and not self._waiting_for_role
+            ):
                 self._space.wait()
 
     def _stand_in_loop(self) -> None:
         try:
-            while not (self._waiting or self._protocol.unsettled or self._protocol.finished):
+            while not (self._waiting or self._protocol.finished):
+                if self._protocol.unsettled:
+                    self._settle_late()
+                    continue
                 self._wait_for_space()
                 if not self._waiting:
                     self.keep(self.read())
         finally:
             with self._lock:
                 self.give_back()
+                if self._protocol.input_ended and not self._waiting:
+                    self.start_stand_in()  # who it stepped back for has left meanwhile
+
+    def _settle_late(self) -> None:
+        """Settles, unless the application does so within `ANSWER` or wants the reading role."""
+        with self._lock:
+            if self._arrived.wait_for(
+                lambda: self._waiting or not self._protocol.unsettled, ANSWER
+            ):
+                return
+        self.settle()
 
     # -------------------------------------------------------------- from any thread
 
@@ -206,6 +229,7 @@ class Reader:
         """Lets go out what waited for the replies to the messages received last."""
         with self._lock:
             self._protocol.settle(time.monotonic())
+            self._arrived.notify_all()
             self._arm()
         self._writer.flush()
 
@@ -234,8 +258,11 @@ class Reader:
 
     def _take_role(self) -> None:
         """With the lock held, which is given up while waiting."""
+        self._waiting_for_role += 1
         while self._reading:
+            self.wake()  # a stand-in may wait for space or for answers
             self._wait(None)
+        self._waiting_for_role -= 1
         self._reading = True
 
     def receive(self, timeout: float | None) -> Message:
