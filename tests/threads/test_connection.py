@@ -185,8 +185,11 @@ def test_the_end_is_noticed_while_nobody_receives(dial_raw: Any) -> None:
 
 
 @pytest.mark.usefixtures("eager_stand_in")
-def test_a_close_frame_is_answered_while_nobody_receives(dial_raw: Any) -> None:
-    connection, peer = dial_raw(close_timeout=50)
+def test_a_close_frame_is_answered_while_nobody_receives(
+    dial_raw: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsfast.threads.reader.ANSWER", 0.01)
+    connection, peer = dial_raw(close_timeout=NEVER * 1000)
     peer.send(frame(TEXT, b"not taken yet") + close_frame(4000))
     assert peer.read_close().code == 4000
     peer.sock.close()
@@ -196,18 +199,64 @@ def test_a_close_frame_is_answered_while_nobody_receives(dial_raw: Any) -> None:
     assert end_of(connection).code == 4000
 
 
-@pytest.mark.usefixtures("eager_stand_in")
-def test_closing_after_the_peers_close_frame_needs_no_second_one(dial_raw: Any) -> None:
+@pytest.fixture
+def close_unanswered(dial_raw: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A connection whose stand-in has read a message and a close frame, and its raw peer."""
+    monkeypatch.setattr("wsfast.threads.reader.STAND_IN", 0.01)
+    monkeypatch.setattr("wsfast.threads.reader.ANSWER", NEVER)
     connection, peer = dial_raw(close_timeout=NEVER * 1000)
-    peer.send(frame(PING) + close_frame(4000))
-    assert peer.read_frame().opcode == PONG
-    for thread in stand_ins():
-        thread.join(WAIT)  # it has read the close frame, and leaves the answer to the application
+    peer.send(frame(TEXT, b"question") + close_frame(4000))
+    while not connection._protocol.unsettled:
+        threading.Event().wait(0.001)
+    return connection, peer
+
+
+def test_who_is_late_may_still_answer_before_the_close_frame(close_unanswered: Any) -> None:
+    connection, peer = close_unanswered
+    assert connection.receive(WAIT) == "question"
+    connection.send("answer")
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(end_of, connection)
+        assert peer.read_frame().payload == b"answer"
+        assert peer.read_close().code == 4000
+        assert ending.result(WAIT).code == 4000
+
+
+def test_closing_after_the_peers_close_frame_needs_no_second_one(close_unanswered: Any) -> None:
+    connection, peer = close_unanswered
     connection.close(1000)
     assert peer.read_close().code == 1000
     peer.sock.close()
     assert connection.wait_ended(WAIT)
     assert (connection.state, connection.close_code) == (State.DISCONNECTED, 4000)
+
+
+def test_callbacks_that_come_late_may_still_answer(close_unanswered: Any) -> None:
+    connection, peer = close_unanswered
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(
+            connection.run, lambda messages: [connection.send(f"{m}!") for m in messages]
+        )
+        assert peer.read_frame().payload == b"question!"
+        assert peer.read_close().code == 4000
+        peer.sock.close()
+        running.result(WAIT)
+    assert connection.state is State.DISCONNECTED
+
+
+@pytest.mark.usefixtures("eager_stand_in")
+def test_callbacks_take_over_from_a_stand_in_whose_queue_is_full(dial_raw: Any) -> None:
+    connection, peer = dial_raw(receive_queue_messages=1)
+    peer.send(frame(TEXT, b"0") + frame(PING))
+    assert peer.read_frame().opcode == PONG  # the stand-in has read that, and waits for room
+    delivered: list[Any] = []
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(connection.run, delivered.extend)
+        peer.send(frame(TEXT, b"1") + close_frame(1000))
+        peer.read_close()
+        peer.sock.close()
+        running.result(WAIT)
+    assert delivered == ["0", "1"]
 
 
 @pytest.mark.usefixtures("eager_stand_in")
