@@ -174,10 +174,9 @@ def test_different_failures_are_all_told(refused_port: int, addresses: Callable[
         connect()
 
 
-def test_the_deadline_covers_the_attempts(black_hole: Any, addresses: Callable[..., None]) -> None:
-    addresses((V4, black_hole), (V4, black_hole))
-    with pytest.raises(ConnectTimeout, match="timeout: connecting to example.com port 80"):
-        connect(timeout=0.2)
+def test_the_deadline_covers_the_attempts(black_hole: tuple[str, int]) -> None:
+    with pytest.raises(ConnectTimeout, match="timeout: connecting to 127.0.0.1 port"):
+        connect(*black_hole, timeout=0.05)
 
 
 def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
