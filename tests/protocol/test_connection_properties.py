@@ -56,26 +56,42 @@ codes = st.one_of(
     st.sampled_from([1000, 1001, 1002, 1003, *range(1007, 1015)]), st.integers(3000, 4999)
 )
 reasons = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
-messages = st.one_of(
-    st.text(st.characters(exclude_categories=["Cs"]), max_size=200),
-    st.binary(max_size=200),
-    st.integers(120, 70_000).map(lambda size: b"\xa5" * size),
+short = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=200), st.binary(max_size=200)
 )
+messages = st.one_of(short, st.integers(120, 70_000).map(lambda size: b"\xa5" * size))
 
 
-def http_ends(stream: bytes) -> int:
-    """Where the frames begin in all that one end has sent."""
-    at = stream.find(b"\r\n\r\n")
-    return len(stream) if at < 0 else at + 4
+class Reading:
+    """The frames of a stream that comes in pieces, after its HTTP head."""
+
+    def __init__(self, *, masked: bool) -> None:
+        self.size = 0
+        self.frames: list[Frame] = []
+        self._masked = masked
+        self._rest = b""
+        self._in_http = True
+
+    def feed(self, data: bytes) -> None:
+        self.size += len(data)
+        self._rest += data
+        if self._in_http:
+            _, end, rest = self._rest.partition(b"\r\n\r\n")
+            if not end:
+                return
+            self._rest, self._in_http = rest, False
+        frames, self._rest = read_whole_frames(self._rest, masked=self._masked)
+        self.frames += frames
 
 
 class End:
     """One end, with what its driver and its application know."""
 
-    def __init__(self, connection: Watched) -> None:
+    def __init__(self, connection: Watched, *, masked: bool) -> None:
         self.connection = connection
-        self.stream = b""  # all that it has sent
-        self.arrived = 0  # how much of that the other end has got
+        self.said = Reading(masked=masked)  # all that it has sent
+        self.arrived = Reading(masked=masked)  # what the other end has got of that
+        self.on_the_way = b""
         self.sent: list[str | bytes] = []
         self.received: list[str | bytes] = []
         self.closed_with: tuple[int, str] | None = None
@@ -90,8 +106,8 @@ class Pipes(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.client = End(new_client(**OPTIONS))
-        self.server = End(new_server(**OPTIONS))
+        self.client = End(new_client(**OPTIONS), masked=True)
+        self.server = End(new_server(**OPTIONS), masked=False)
         self.ends = [self.client, self.server]
 
     def other(self, end: End) -> End:
@@ -102,22 +118,23 @@ class Pipes(RuleBasedStateMachine):
     def flush(self, end: End) -> None:
         while data := end.connection.data_to_send():
             if not end.shut:
-                end.stream += data
+                end.said.feed(data)
+                end.on_the_way += data
         if end.connection.half_close or end.connection.finished:
             end.shut = True
 
     def deliver(self, end: End, size: int) -> None:
         """Moves bytes from `end` to the other one."""
         to = self.other(end)
-        data = end.stream[end.arrived : end.arrived + size]
-        end.arrived += len(data)
+        data, end.on_the_way = end.on_the_way[:size], end.on_the_way[size:]
+        end.arrived.feed(data)
         if not data or to.connection.finished:
             return
         failed = to.connection.error is not None
         to.received += to.connection.feed(data, self.now)
         if to is self.server and to.connection.request and to.connection.state is State.CONNECTING:
             to.received += to.connection.accept(self.now)
-        frames = self.frames_of(end, end.arrived)
+        frames = end.arrived.frames
         if not failed and frames and frames[-1].opcode == CLOSE:
             payload = frames[-1].payload
             to.told = int.from_bytes(payload[:2], "big"), payload[2:].decode()
@@ -126,18 +143,20 @@ class Pipes(RuleBasedStateMachine):
     def hear_eof(self, end: End) -> None:
         """The other one hears that `end` has half-closed, once it has got all bytes."""
         to = self.other(end)
-        if end.shut and end.arrived == len(end.stream) and not to.seen_eof:
+        if end.shut and not end.on_the_way and not to.seen_eof:
             to.seen_eof = True
             to.connection.eof(self.now)
 
     def all_moves(self) -> bool:
         """Whether anything did."""
-        before = [(end.arrived, end.seen_eof, end.connection.states[:]) for end in self.ends]
+        before = [(end.arrived.size, end.seen_eof, end.connection.states[:]) for end in self.ends]
         for end in self.ends:
             self.flush(end)
             self.deliver(end, 1 << 30)
             self.hear_eof(end)
-        return before != [(end.arrived, end.seen_eof, end.connection.states) for end in self.ends]
+        return before != [
+            (end.arrived.size, end.seen_eof, end.connection.states) for end in self.ends
+        ]
 
     # -------------------------------------------------------------- rules
 
@@ -202,7 +221,7 @@ class Pipes(RuleBasedStateMachine):
         self.flush(self.ends[end])
         self.deliver(self.ends[end], kept)
         for each in self.ends:
-            each.stream = each.stream[: each.arrived]
+            each.said, each.on_the_way = each.arrived, b""
             each.shut = each.seen_eof = True
             each.connection.lost("reset", self.now)
 
@@ -253,7 +272,7 @@ class Pipes(RuleBasedStateMachine):
     @invariant()
     def nothing_follows_a_close_frame(self) -> None:
         for end in self.ends:
-            frames = self.frames_of(end)
+            frames = end.said.frames
             kinds = [frame.opcode for frame in frames]
             assert CLOSE not in kinds[:-1]
             said = [
@@ -266,8 +285,8 @@ class Pipes(RuleBasedStateMachine):
     @invariant()
     def pongs_answer_pings(self) -> None:
         for end in self.ends:
-            asked = Counter(f.payload for f in self.frames_of(self.other(end)) if f.opcode == PING)
-            answered = Counter(f.payload for f in self.frames_of(end) if f.opcode == PONG)
+            asked = Counter(f.payload for f in self.other(end).said.frames if f.opcode == PING)
+            answered = Counter(f.payload for f in end.said.frames if f.opcode == PONG)
             assert answered <= asked
 
     @invariant()
@@ -285,12 +304,6 @@ class Pipes(RuleBasedStateMachine):
                 end.closing_since = self.now
             # Deadlines are looked at when time passes, which is every three seconds here.
             assert self.now - end.closing_since < 5.0 + LINGER + 2 * 3.0
-
-    def frames_of(self, end: End, size: int | None = None) -> list[Frame]:
-        """The whole frames among the first bytes that an end has sent."""
-        frames_begin = http_ends(end.stream)
-        frames, _ = read_whole_frames(end.stream[frames_begin:size], masked=end is self.client)
-        return frames
 
     # -------------------------------------------------------------- and in the end
 
@@ -330,7 +343,7 @@ class Pipes(RuleBasedStateMachine):
         assert (connection.state is State.DISCONNECTED) == (end.told is not None)
         if end.told is not None:
             assert (connection.close_code, connection.close_reason) == end.told
-        closings = [frame.payload for frame in self.frames_of(end) if frame.opcode == CLOSE]
+        closings = [frame.payload for frame in end.said.frames if frame.opcode == CLOSE]
         if not closings:
             return
         if end.closed_with is not None:
@@ -348,8 +361,8 @@ TestPipes = Pipes.TestCase
 
 
 @given(
-    to_server=st.lists(messages, max_size=5),
-    to_client=st.lists(messages, max_size=5),
+    to_server=st.lists(short, max_size=5),
+    to_client=st.lists(short, max_size=5),
     sizes=st.lists(st.integers(1, 2000), min_size=1, max_size=20),
     closer=ends,
     code=codes,
@@ -383,10 +396,7 @@ def test_a_whole_conversation(
             pipes.hear_eof(end)
             pipes.other(end).connection.settle(0.0)
             turn += 1
-        if all(
-            end.arrived == len(end.stream) and end.connection.state is State.CLOSING
-            for end in pipes.ends
-        ):
+        if all(not end.on_the_way and end.connection.state is State.CLOSING for end in pipes.ends):
             # The client waits for the server to end TCP, which it has heard by now.
             pipes.client.connection.tick(LINGER)
             pipes.server.connection.tick(LINGER)
