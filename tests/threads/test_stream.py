@@ -229,6 +229,15 @@ def test_garbage_in_a_tls_stream_is_an_error(tls: tuple[TLSStream, TLSStream]) -
         receive(server)
 
 
+def test_what_came_before_garbage_in_a_tls_stream_is_good(tls: tuple[TLSStream, TLSStream]) -> None:
+    client, server = tls
+    client.sock.sendall(client.encode(b"good") + b"\x17\x03\x03\x00\x20" + bytes(32))
+    assert receive_exactly(server, 4) == b"good"
+    for _ in range(2):
+        with pytest.raises(ssl.SSLError):
+            receive(server)
+
+
 def test_nothing_is_to_be_sent_but_what_was_encoded(tls: tuple[TLSStream, TLSStream]) -> None:
     client, _ = tls
     assert not client.has_output

@@ -172,6 +172,7 @@ class TLSStream(PlainStream):
         self._lock = threading.Lock()
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._at_end = False  # the peer will send nothing more, though TCP may stay open
+        self._failure: ssl.SSLError | None = None  # what was received cannot be decrypted
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
         )
@@ -243,6 +244,8 @@ class TLSStream(PlainStream):
         """Fills the buffer with what has been received; None if that is nothing yet."""
         size = 0
         view = memoryview(buffer)
+        if self._failure is not None:
+            raise self._failure
         if self._at_end:
             return 0
         with self._lock:
@@ -257,6 +260,11 @@ class TLSStream(PlainStream):
                     break  # the rest of a record is still to come
                 except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                     got = 0  # WebSocket's own close tells a truncation from an end
+                except ssl.SSLError as exc:
+                    self._failure = exc
+                    if size:
+                        return size  # what came before the damage is good
+                    raise
                 if got == 0:
                     self._at_end = True
                     return size  # the end, or what came before it
