@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from raw_peers import CLOSE, PING, RawServer, RawServerPeer, close_frame, field, frame
+from raw_peers import CLOSE, PING, TEXT, RawServer, RawServerPeer, close_frame, field, frame
 
 import wsfast
 
@@ -17,7 +17,7 @@ def collect(peer: RawServerPeer) -> tuple[bytes, list[bytes]]:
     """The nonce of the handshake and the keys of all frames."""
     nonce = field(peer.upgrade(), b"Sec-WebSocket-Key")
     assert nonce is not None
-    peer.send(frame(PING, b"a pong is masked, too"))
+    peer.send(frame(PING, b"a pong is masked, too") + frame(TEXT, b"go on"))
     keys = []
     opcode = -1
     while opcode != CLOSE:
@@ -36,7 +36,7 @@ def test_keys_and_nonces_differ(raw_server: Callable[..., RawServer], make_recor
     for _ in range(3):
         recorder = make_recorder()
         number = wsfast.connect(server.url, **recorder.callbacks)
-        assert recorder.opened.wait(10)
+        recorder.wait_messages(1)  # after it the pong has been queued
         for _ in range(500):
             assert wsfast.send(number, "always the same")
         wsfast.close(number)
@@ -67,7 +67,7 @@ def test_keys_and_nonces_are_what_the_operating_system_drew(
     monkeypatch.setattr(os, "urandom", record)
     server = raw_server(collect)
     number = wsfast.connect(server.url, **recorder.callbacks)
-    assert recorder.opened.wait(10)
+    recorder.wait_messages(1)
     for _ in range(100):
         wsfast.send(number, "always the same")
     wsfast.close(number)
