@@ -44,7 +44,7 @@ def test_a_peer_that_closes_tcp(raw_server: StartRaw, recorder: Any, secured: An
     assert wsfast.get_state(number) == "error"
 
 
-def test_a_peer_that_closes_tcp_within_a_frame(raw_server: StartRaw, recorder: Any) -> None:
+def test_a_peer_that_closes_tcp_within_a_frame(raw_server: StartRaw, make_recorder: Any) -> None:
     whole = frame(TEXT, b"x" * 200)
     for size in range(1, len(whole), 40):
 
@@ -52,7 +52,7 @@ def test_a_peer_that_closes_tcp_within_a_frame(raw_server: StartRaw, recorder: A
             peer.upgrade()
             peer.send(whole[:size])
 
-        recorder.__init__()
+        recorder = make_recorder()
         wsfast.connect(raw_server(serve).url, **recorder.callbacks)
         assert recorder.wait_closed()[0] == 1006
         assert recorder.messages == []

@@ -114,22 +114,6 @@ def test_what_has_no_bytes(
     assert recorder.wait_messages(1) == [b"still there"]
 
 
-def test_a_buffer_may_change_once_send_has_returned(sends: Callable[..., list[bytes]]) -> None:
-    data = bytearray(b"first" * 20_000)
-
-    class Changing:
-        """Sent in a loop, so that some wait in the queue."""
-
-        def __iter__(self) -> Any:
-            for i in range(50):
-                data[:5] = b"%5d" % i
-                yield data
-
-    payloads = sends(*Changing())
-    # Unpacking made one argument list of one object: all 50 are the last state.
-    assert payloads == [bytes(data)] * 50
-
-
 def test_what_waits_in_the_queue_is_a_copy(raw_server: Callable[..., RawServer], dial: Any) -> None:
     def serve(peer: RawServerPeer) -> list[bytes]:
         peer.upgrade()

@@ -1,6 +1,7 @@
 """TLS checks off: certificates and versions that must be refused, unless the caller says so."""
 
 import datetime
+import re
 import ssl
 import warnings
 from collections.abc import Callable
@@ -63,7 +64,7 @@ def self_signed(directory: Path) -> ssl.SSLContext:
 
 
 KINDS = {
-    "self-signed": "self-signed certificate",
+    "self-signed": "self.signed certificate",
     "unknown authority": "unable to get local issuer certificate",
     "wrong host": "Hostname mismatch",
     "a subdomain": "Hostname mismatch",
@@ -115,7 +116,7 @@ def test_a_bad_certificate_is_refused(
     server = raw_server(tell_what_came, bad_context(kind))
     told = fails(server.url, ssl_context=certificates.client)
     assert "TLS" in told
-    assert text in told
+    assert re.search(text, told)
     with pytest.raises((ssl.SSLError, ConnectionError)):
         server.result()  # the handshake failed there, too: not a byte of the request was sent
     with pytest.raises(CertificateError, match="TLS") as caught:
