@@ -3,6 +3,7 @@
 import os
 import re
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -170,6 +171,20 @@ def test_quit_ends_it_whatever_is_still_to_come(start_server: Callable[..., Any]
     result = run("connect", start_server(echo).url, stdin="one\n/quit\n" + "more\n" * 5000)
     assert result.stdout == "one\n"
     assert result.returncode == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+@pytest.mark.parametrize(("redirection", "status"), [("<&-", 0), ("0> /dev/null", 1)])
+def test_input_that_cannot_be_read(
+    redirection: str, status: int, start_server: Callable[..., Any]
+) -> None:
+    command = shlex.join([*WSFAST, "connect", start_server(echo).url, "--wait", "1ms"])
+    result = subprocess.run(
+        f"{command} {redirection}", shell=True, capture_output=True, text=True, timeout=TIMEOUT
+    )
+    assert "Traceback" not in result.stderr
+    assert "Closed with 1000" in result.stderr
+    assert result.returncode == status
 
 
 def test_a_file_is_sent(start_server: Callable[..., Any], tmp_path: Path) -> None:
@@ -428,6 +443,7 @@ class Terminal:
 
         self._ours, theirs = os.openpty()
         self._theirs = theirs
+        self._output = ""
         self._settings = lambda: termios.tcgetattr(theirs)
         self._before = self._settings()
         self.process = subprocess.Popen(
@@ -444,12 +460,12 @@ class Terminal:
 
     def until(self, expected: str) -> str:
         """Reads output up to and including what is expected."""
-        output = ""
-        while expected not in output:
+        while expected not in self._output:
             ready, _, _ = select.select([self._ours], [], [], TIMEOUT)
-            assert ready, output
-            output += os.read(self._ours, 65536).decode()
-        return output
+            assert ready, self._output
+            self._output += os.read(self._ours, 65536).decode()
+        before, found, self._output = self._output.partition(expected)
+        return before + found
 
     def check_restored(self) -> None:
         assert self._settings() == self._before
@@ -482,11 +498,11 @@ def test_a_conversation(
     terminal = open_terminal("connect", endpoint.url)
     assert "/help lists the commands" in terminal.until("> ")
     terminal.type("hello\n")
-    terminal.until("< hello\r\n")
+    terminal.until("< hello\r\n> ")
     terminal.type("/binary 00 ff\n")
-    terminal.until("< [2 bytes] 00 ff\r\n")
+    terminal.until("< [2 bytes] 00 ff\r\n> ")
     terminal.type("/ping\n")
-    terminal.until("Pong after ")
+    terminal.until(" ms\r\n> ")
 
     # What comes while a line is being typed is put above it, and the line stays.
     terminal.type("half a li")
@@ -495,7 +511,7 @@ def test_a_conversation(
     connection.send("\x1b[2J\nsurprise")
     terminal.until("\r\x1b[K< \\x1b[2J\\nsurprise\r\n> half a li")
     terminal.type("ne\n")
-    terminal.until("< half a line\r\n")
+    terminal.until("< half a line\r\n> ")
 
     terminal.type("/quit\n")
     terminal.until("Closed with 1000 (normal)\r\n")

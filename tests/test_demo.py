@@ -52,6 +52,19 @@ def test_without_the_extra_wss_is_left_out_and_said_so(tmp_path: Path) -> None:
     assert re.search(r"^  ws  ", result.stdout, re.MULTILINE)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of Windows break in other ways")
+def test_whoever_reads_the_output_may_go() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "wsfast", "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 1
+
+
 def echo(connection: Any) -> None:
     for message in connection:
         connection.send(message)

@@ -147,13 +147,13 @@ def _converse(
     `on_echo` runs as the callback that it is. Raises `DemoFailed`.
     """
     opened, closed = threading.Event(), threading.Event()
-    outcome: SimpleQueue[DemoFailed | None] = SimpleQueue()
+    outcome: SimpleQueue[DemoFailed | OSError | None] = SimpleQueue()
 
     def on_message(echo: str | bytes) -> None:
         try:
             if on_echo(echo):
                 outcome.put(None)
-        except DemoFailed as exc:
+        except (DemoFailed, OSError) as exc:  # OSError: nobody reads what we print
             outcome.put(exc)
 
     def on_close(code: int, reason: str) -> None:

@@ -80,24 +80,22 @@ class Screen:
 
     def __init__(self) -> None:
         self.terminal = sys.stdout.isatty()
-        self.prompts = (
-            self.terminal and sys.stdin.isatty() and hasattr(readline, "set_pre_input_hook")
-        )
+        # There is no sys.stdin if the shell has closed it.
+        typed = sys.stdin is not None and sys.stdin.isatty()
+        self.prompts = self.terminal and typed and readline is not None
         self._lock = threading.Lock()
-        self._typing = False  # the prompt is there
-        if self.prompts:
-            readline.set_pre_input_hook(self._prompt_shown)
+        self._typing = False
 
     def message(self, message: Message) -> None:
         """Shows a message: on a terminal marked and shortened, elsewhere alone and whole."""
         if isinstance(message, str):
             text = harmless(message)
             if self.terminal:
-                text = "< " + _shortened(text, CHARACTERS_SHOWN, f"{len(message)} characters")
+                more = f"... ({len(text)} characters)" if len(text) > CHARACTERS_SHOWN else ""
+                text = f"< {text[:CHARACTERS_SHOWN]}{more}"
         elif self.terminal:
-            shown = _shortened(message[:BYTES_SHOWN].hex(" "), 3 * BYTES_SHOWN, "")
             more = " ..." if len(message) > BYTES_SHOWN else ""
-            text = f"< [{len(message)} bytes] {shown}{more}"
+            text = f"< [{len(message)} bytes] {message[:BYTES_SHOWN].hex(' ')}{more}"
         else:
             text = message.hex()
         self._line(text, sys.stdout)
@@ -115,16 +113,14 @@ class Screen:
             stream.write(text)
             stream.flush()
 
-    def _prompt_shown(self) -> None:
+    def _set_typing(self, typing: bool) -> None:
         with self._lock:
-            self._typing = True
-
-    def _prompt_gone(self) -> None:
-        with self._lock:
-            self._typing = False
+            self._typing = typing
 
     def lines(self) -> Iterator[str]:
         """What is typed or piped, line by line."""
+        if sys.stdin is None:
+            return
         if not self.prompts:
             # A file object of its own: the interpreter cannot end while sys.stdin is being read.
             with open(
@@ -134,13 +130,14 @@ class Screen:
                     yield line.removesuffix("\n").removesuffix("\r")
             return
         while True:
+            self._set_typing(True)
             try:
                 line = input(PROMPT)
             except EOFError:
-                self._prompt_gone()
+                self._set_typing(False)
                 self._line("", sys.stdout)
                 return
-            self._prompt_gone()
+            self._set_typing(False)
             yield line
 
     @contextmanager
@@ -159,10 +156,6 @@ class Screen:
                     self._typing = False
                     sys.stdout.write("\r\x1b[K")
                     sys.stdout.flush()
-
-
-def _shortened(text: str, limit: int, size: str) -> str:
-    return text if len(text) <= limit else f"{text[:limit]}... ({size})"
 
 
 class _Event(Enum):
@@ -262,7 +255,13 @@ class Session:
     def _type(self) -> None:
         lines = self._screen.lines()
         while self._done.acquire():
-            self._events.put(next(lines, _Event.NO_MORE_INPUT))
+            try:
+                event = next(lines, _Event.NO_MORE_INPUT)
+            except OSError as error:
+                self._screen.note(f"Cannot read the input: {error.strerror}")
+                self._failed = True
+                event = _Event.NO_MORE_INPUT
+            self._events.put(event)
 
     # -------------------------------------------------------------- commands
 
