@@ -29,9 +29,12 @@ def join(timers: Timers) -> None:
 
 def test_callbacks_come_in_the_order_of_their_times(timers: Timers) -> None:
     called: queue.Queue[int] = queue.Queue()
+    all_set = threading.Event()
+    timers.call_at(0, lambda: all_set.wait(WAIT))  # no other is called before that
     now = time.monotonic()
     for i in random.Random(1).sample(range(50), 50):
         timers.call_at(now + i / 1000, lambda i=i: called.put(i))
+    all_set.set()
     join(timers)
     assert [called.get_nowait() for _ in range(50)] == [*range(50)]
 
