@@ -115,7 +115,7 @@ def test_what_cannot_be_sent_queues_nothing(
 
 
 @pytest.mark.parametrize(
-    ("data", "error"), [(b"x" * 126, ValueError), ("text", TypeError), (None, TypeError)]
+    ("data", "error"), [(b"x" * 126, ValueError), ("text", TypeError), (5, TypeError)]
 )
 def test_a_ping_that_cannot_be_sent_has_no_number(
     role: str, data: object, error: type[Exception]
@@ -366,7 +366,7 @@ HAPPENINGS: dict[str, tuple[Callable[[Watched, str], object], tuple[State | None
     ),
     "abandon()": (
         lambda connection, role: connection.abandon(ForkedError()),
-        (ERROR, ERROR, ERROR, ERROR, ERROR, ERROR, *OVER),
+        (ERROR, ERROR, ERROR, ERROR, DISCONNECTED, ERROR, *OVER),
     ),
 }
 

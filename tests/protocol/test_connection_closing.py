@@ -17,7 +17,7 @@ from protocol_wire import (
 
 from wsfast.protocol.connection import LINGER
 from wsfast.protocol.constants import State
-from wsfast.protocol.errors import ConnectionLost, ProtocolError
+from wsfast.protocol.errors import ConnectionClosed, ConnectionLost, ProtocolError
 
 # ------------------------------------------------------------------ we close
 
@@ -196,6 +196,37 @@ def test_the_first_reason_counts(role: str) -> None:
     assert driven.connection.error is first
     assert driven.connection.close_code == 1002
     assert driven.connection.state is State.ERROR
+
+
+def test_nothing_spoils_an_end_that_both_have_agreed_on(role: str) -> None:
+    driven = Driven(role)
+    driven.hears(driven.close_frame(4000, "theirs"))
+    driven.connection.settle(0.0)
+    driven.connection.abandon(ConnectionLost(1006, "given up"))
+    assert (driven.connection.close_code, driven.connection.close_reason) == (4000, "theirs")
+    assert driven.connection.error is None
+    assert driven.connection.state is State.DISCONNECTED
+
+
+def test_close_while_a_violation_waits_tells_the_peer_of_it(role: str) -> None:
+    driven = Driven(role)
+    driven.hears(driven.frame(3))
+    driven.connection.close(1000, "all is well", 1.0)
+    assert driven.says() == [Frame(CLOSE, close_payload(1002, "reserved opcode"))]
+    assert driven.connection.close_code == 1002
+
+
+def test_what_is_not_closed_by_both_is_not_clean(role: str) -> None:
+    driven = Driven(role)
+    driven.connection.close(1000, "", 1.0)
+    error = driven.connection.closed_error()
+    assert isinstance(error, ConnectionClosed)
+    assert not error.clean
+    connection = new(role)
+    connection.close(1000, "", 1.0)
+    error = connection.closed_error()
+    assert isinstance(error, ConnectionClosed)
+    assert (error.code, error.clean) == (1006, False)
 
 
 def test_settle_after_the_connection_was_abandoned(role: str) -> None:

@@ -335,6 +335,28 @@ def test_the_application_refuses() -> None:
     assert "X" not in fields
 
 
+@pytest.mark.parametrize("status", [101, 200, 299, 600, 0])
+def test_a_refusal_is_a_refusal(status: int) -> None:
+    server = new_server()
+    server.feed(request(), 1.0)
+    with pytest.raises(ValueError, match=f"status: {status} "):
+        server.refuse(status, "", 1.0)
+    assert server.pending == 0
+    server.refuse(599, "an unassigned status has no phrase", 1.0)
+    assert refusal_of(server)[0] == 599
+
+
+def test_it_is_too_late_to_answer_after_the_deadline() -> None:
+    server = new_server(dial_timeout="1s")
+    server.feed(request(), 0.5)
+    server.tick(1.0)
+    assert server.state is State.ERROR
+    assert server.accept(1.5) == ()
+    server.refuse(404, "", 1.5)
+    assert server.state is State.ERROR
+    assert server.data_to_send() == b""
+
+
 # ------------------------------------------------------------------ limits and ends
 
 

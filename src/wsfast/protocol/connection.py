@@ -129,7 +129,7 @@ class Connection:
 
     @property
     def request(self) -> Request | None:
-        """What the client asked for, on a server, once it has arrived and is acceptable."""
+        """What the client asked for, on a server, once it has arrived; also if it was refused."""
         return self.handshake.request if isinstance(self.handshake, ServerHandshake) else None
 
     @property
@@ -242,7 +242,7 @@ class Connection:
             self.abandon(while_opening)
             return
         self.settle(now)  # the close frame may have come in the last bytes
-        if not self._close_received and self.error is None:
+        if not self._close_received:
             self._close_with_error(ConnectionLost(CloseCode.ABNORMAL_CLOSURE, text))
         self._finish()
 
@@ -262,14 +262,25 @@ class Connection:
         return ()
 
     def accept(self, now: float) -> Sequence[Message]:
-        """Answers the `request` with the upgrade. Returns messages that came along with it."""
+        """Answers the `request` with the upgrade. Returns messages that came along with it.
+
+        Does nothing if the opening is over, because of a deadline or a close.
+        """
         assert isinstance(self.handshake, ServerHandshake)
+        if self.state is not State.CONNECTING:
+            return ()
         self._http_out = self.handshake.accept()
         return self._open(now)
 
     def refuse(self, status: int, text: str, now: float) -> None:
-        """Answers the `request` with an HTTP error `status` and `text` as its body."""
-        self._refuse(Refusal(status, text), now)
+        """Answers the `request` with an HTTP `status` of 300 to 599 and `text` as its body.
+
+        Does nothing if the opening is over. Raises `ValueError` for another status.
+        """
+        if not 300 <= status <= 599:
+            raise ValueError(f"status: {status} is not between 300 and 599")
+        if self.state is State.CONNECTING:
+            self._refuse(Refusal(status, text), now)
 
     def _refuse(self, refusal: Refusal, now: float) -> None:
         assert isinstance(self.handshake, ServerHandshake)
@@ -284,7 +295,6 @@ class Connection:
     def _open(self, now: float) -> Sequence[Message]:
         self._move(_Step.OPEN)
         self._scratch = None
-        self._deadline = None
         self._message_at = now
         self._keepalive.start(now)
         leftover = self.handshake.leftover
@@ -293,7 +303,8 @@ class Connection:
     def abandon(self, error: WebSocketError) -> None:
         """Ends it at once, for a reason that the driver knows."""
         if not self.finished:
-            self._close_with_error(error)
+            if not self._close_received:
+                self._close_with_error(error)
             self._finish()
 
     # -------------------------------------------------------------- bytes out
@@ -318,7 +329,6 @@ class Connection:
             if not self._close_sent:
                 self._outbox.pong(self._latest_pong)
             self._latest_pong = None
-            data = data or self._outbox.take()
         return data
 
     @property
@@ -349,14 +359,16 @@ class Connection:
         self.check_open()
         self._outbox.message(data)
 
-    def ping(self, data: "Buffer", now: float) -> int:
+    def ping(self, data: "Buffer | None", now: float) -> int:
         """Queues a ping and returns its number: it is answered when `pongs` has reached it.
 
+        None as `data` makes it different from all others, so that its pong is surely its own.
         Raises `ValueError` for more than 125 bytes, and as `send` does.
         """
         self.check_open()
-        self._outbox.ping(data)
-        return self._keepalive.ping_sent(bytes(data), now)
+        payload = self._keepalive.unique_data() if data is None else memoryview(data).tobytes()
+        self._outbox.ping(payload)
+        return self._keepalive.ping_sent(payload, now)
 
     def close(self, code: int, reason: str, now: float) -> None:
         """Begins the closing handshake, after all that is queued (RFC 6455, section 7.1.2).
@@ -369,7 +381,10 @@ class Connection:
             self.close_code = CloseCode.ABNORMAL_CLOSURE
             self.close_reason = "closed before the connection was open"
             self._finish()
-        elif self.state is State.CONNECTED:
+            return
+        if isinstance(self._reaction, Failure):
+            self.settle(now)  # the peer is told what it did wrong, not that all is well
+        if self.state is State.CONNECTED:
             self._send_close(code, encoded)
             self._deadline = now + self._options.close_timeout
             self.settle(now)  # the peer's close frame may be here, and no reply can be sent now
@@ -428,9 +443,7 @@ class Connection:
             text = "read timeout: no message within read_timeout"
             self._fail(ConnectionLost(CloseCode.POLICY_VIOLATION, text), now)
         elif self._keepalive.probe_due(now):
-            data = b"wsfast %d" % self._keepalive.sent
-            self._outbox.ping(data)
-            self._keepalive.probe_sent(data, now)
+            self._keepalive.probe_sent(self.ping(None, now))
 
     def _give_up(self) -> None:
         if self.state is State.CONNECTING:
@@ -451,8 +464,9 @@ class Connection:
         if self.error is not None:
             return ConnectionLost(CloseCode.ABNORMAL_CLOSURE, str(self.error))
         if self.close_code is None:
-            return ConnectionClosed(CloseCode.ABNORMAL_CLOSURE, "closing")
-        return ConnectionClosed(self.close_code, self.close_reason)
+            return ConnectionClosed(CloseCode.ABNORMAL_CLOSURE, "closing", clean=False)
+        clean = self.close_code != CloseCode.ABNORMAL_CLOSURE
+        return ConnectionClosed(self.close_code, self.close_reason, clean=clean)
 
     def _move(self, step: _Step) -> None:
         self.state = _TRANSITIONS[self.state][step]
@@ -486,7 +500,7 @@ class Connection:
     def _answer(self, data: bytes) -> None:
         if self._close_sent:
             return
-        if self._latest_pong is None and self._outbox.pending < PONG_BACKLOG:
+        if self._outbox.pending < PONG_BACKLOG:
             self._outbox.pong(data)
         else:
             self._latest_pong = data

@@ -11,7 +11,7 @@ import hmac
 import os
 import re
 from dataclasses import dataclass
-from http import HTTPStatus
+from http.client import responses
 from typing import TypeAlias
 
 import h11
@@ -167,9 +167,9 @@ class ClientHandshake(_Reader):
         ]
         if options.protocols:
             pairs.append(("Sec-WebSocket-Protocol", ", ".join(options.protocols)))
-        if options.origin is not None and "Origin" not in extra:
+        if options.origin is not None:
             pairs.append(("Origin", options.origin))
-        if options.user_agent is not None and "User-Agent" not in extra:
+        if options.user_agent is not None:
             pairs.append(("User-Agent", options.user_agent))
         if url.credentials is not None and "Authorization" not in extra:
             joined = ":".join(url.credentials).encode()
@@ -281,15 +281,14 @@ class ServerHandshake(_Reader):
             raise Refusal(405, "WebSocket handshakes use GET.", [("Allow", "GET")])
         if event.http_version != b"1.1":
             raise Refusal(505, "WebSocket handshakes use HTTP/1.1.")
-        upgrade = [("Upgrade", "websocket"), ("Connection", "Upgrade")]
+        upgrade = ("Upgrade", "websocket")
         if not _has_token(headers, "Upgrade", "websocket") or not _has_token(
             headers, "Connection", "upgrade"
         ):
-            raise Refusal(426, "This is a WebSocket server.", upgrade)
+            raise Refusal(426, "This is a WebSocket server.", [upgrade])
         if _single(headers, "Sec-WebSocket-Version") != "13":
-            raise Refusal(
-                426, "Only WebSocket version 13.", [*upgrade, ("Sec-WebSocket-Version", "13")]
-            )
+            version = ("Sec-WebSocket-Version", "13")
+            raise Refusal(426, "Only WebSocket version 13.", [upgrade, version])
         if not request.target.startswith("/"):
             raise Refusal(400, "The request target is not the path of a resource.")
         if "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0":
@@ -327,16 +326,16 @@ class ServerHandshake(_Reader):
     def refuse(self, refusal: Refusal) -> bytes:
         """The response that turns the request down. Nothing that follows will be read."""
         body = (refusal.text + "\n").encode()
+        upgrade = any(name == "Upgrade" for name, _ in refusal.headers)
         pairs: Pairs = [
             ("Content-Type", "text/plain; charset=utf-8"),
             ("Content-Length", str(len(body))),
             *refusal.headers,
+            ("Connection", "Upgrade, close" if upgrade else "close"),
         ]
-        if not any(name == "Connection" for name, _ in refusal.headers):
-            pairs.append(("Connection", "close"))
         response = h11.Response(
             status_code=refusal.status,
-            reason=HTTPStatus(refusal.status).phrase.encode(),
+            reason=responses.get(refusal.status, "").encode(),
             headers=_encode(pairs + self._common_headers()),
         )
         data = self._http.send(response) or b""

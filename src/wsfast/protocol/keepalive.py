@@ -23,7 +23,7 @@ class Keepalive:
         self._interval = interval
         self._timeout = timeout
         self._unanswered: deque[_Ping] = deque()
-        self._probe: _Ping | None = None  # the ping of ours whose pong tells that the peer lives
+        self._probe: _Ping | None = None  # the unanswered ping by which we judge the peer
         self._due: float | None = None
         self._heard_at = 0.0
         self.sent = 0
@@ -48,23 +48,29 @@ class Keepalive:
         self._unanswered.append(_Ping(self.sent, data, now))
         return self.sent
 
-    def probe_sent(self, data: bytes, now: float) -> None:
-        """A ping was queued because `probe_due` has come."""
-        self.ping_sent(data, now)
+    def unique_data(self) -> bytes:
+        """Data for the next ping that no other one has."""
+        return b"wsfast %d" % self.sent
+
+    def probe_sent(self, number: int) -> None:
+        """The ping with this number, the last one, was queued because `probe_due` has come."""
+        assert number == self._unanswered[-1].number
         self._probe = self._unanswered[-1]
 
     def pong_received(self, data: bytes, now: float) -> None:
-        """A pong answers its ping and those before it; one that answers none means nothing."""
-        if not any(data == ping.data for ping in self._unanswered):
+        """A pong answers its ping and those before it; one that answers none means nothing.
+
+        Of several pings with the same data it is taken for the last one's: a peer need not answer
+        the others (RFC 6455, section 5.5.3).
+        """
+        answered = next((p for p in reversed(self._unanswered) if p.data == data), None)
+        if answered is None:
             return
-        while True:
-            ping = self._unanswered.popleft()
-            if ping is self._probe:
+        while self._unanswered and self._unanswered[0].number <= answered.number:
+            if self._unanswered.popleft() is self._probe:
                 self._probe = None
-            if ping.data == data:
-                break
-        self.answered = ping.number
-        self.latency = now - ping.sent_at
+        self.answered = answered.number
+        self.latency = now - answered.sent_at
 
     @property
     def deadline(self) -> float | None:

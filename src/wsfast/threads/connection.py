@@ -153,7 +153,7 @@ class Connection:
 
     def _accept(self) -> None:
         with self._lock:
-            if self._protocol.request is None or self._protocol.state is not State.CONNECTING:
+            if self._protocol.request is None:
                 return
             messages = self._protocol.accept(time.monotonic())
         self._reader.keep(messages)
@@ -222,9 +222,9 @@ class Connection:
         """
         self._writer.send(data)
 
-    def ping(self, data: "Buffer" = b"") -> int:
-        """Sends a ping and returns its number, for `wait_pong`. Raises as `send` does, and
-        `ValueError` for more than 125 bytes."""
+    def ping(self, data: "Buffer | None" = None) -> int:
+        """Sends a ping and returns its number, for `wait_pong`; by default with data of its own.
+        Raises as `send` does, and `ValueError` for more than 125 bytes."""
         with self._lock:
             number = self._protocol.ping(data, time.monotonic())
         self._writer.flush()
