@@ -21,7 +21,7 @@ help: ## Show this list
 demo: $(VENV)/stamp-installed ## Echo over ws:// and wss:// against an embedded server
 	$(py) -m wsfast demo
 
-test: lint csrc-test pytest ## Everything CI runs: lint, C tests, Python tests
+test: lint pytest ## Everything CI runs: lint, then pytest, which runs the C tests too
 
 lint: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Style, types, stubs, layers
 	$(say) 'ruff'
