@@ -196,6 +196,39 @@ def test_the_ended_are_forgotten_one_by_one(
     assert [wsfast.get_messages(n) for n in numbers] == [[], []] + [["taken later"]] * 3
 
 
+def test_the_ended_are_forgotten_when_what_they_left_is_too_much(
+    start_server: Any, monkeypatch: pytest.MonkeyPatch, join_connection: Any
+) -> None:
+    monkeypatch.setattr("wsfast.api.ENDED_BYTES", 25)
+    endpoint = start_server(lambda connection: connection.send(b"ten bytes!"))
+    numbers = []
+    for _ in range(4):
+        closed = threading.Event()
+        numbers.append(wsfast.connect(endpoint.url, on_close=lambda *_, e=closed: e.set()))
+        assert closed.wait(WAIT)
+        join_connection(numbers[-1])
+    left = [wsfast.get_messages(n) for n in numbers]
+    assert left == [[], [], [b"ten bytes!"], [b"ten bytes!"]]
+
+
+def test_the_ended_hold_no_connection(
+    start_server: Any, recorder: Any, join_connection: Any
+) -> None:
+    endpoint = start_server(lambda connection: connection.send("x"))
+    number = wsfast.connect(endpoint.url, **recorder.callbacks)
+    recorder.wait_closed()
+    join_connection(number)
+    session = wsfast.api._registry.get(number)
+    assert session is not None
+    assert session.connection is None
+    assert session.callbacks is None
+    assert wsfast.get_state(number) == "disconnected"
+    assert not wsfast.send(number, "x")
+    assert wsfast.close(number)
+    with pytest.raises(ValueError, match="1005"):
+        wsfast.close(number, 1005)
+
+
 # ---------------------------------------------------------------- messages
 
 

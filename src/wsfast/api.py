@@ -19,28 +19,24 @@ before it if there was an error. While a callback runs, its connection is not re
 import atexit
 import base64
 import builtins
+import contextlib
 import itertools
 import json
 import logging
 import os
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
 
 from wsfast.protocol.connection import Message
-from wsfast.protocol.constants import CloseCode, State
-from wsfast.protocol.errors import (
-    ConnectionClosed,
-    InvalidURL,
-    QueueFull,
-    SendTimeout,
-    WebSocketError,
-)
+from wsfast.protocol.constants import CloseCode, State, check_close
+from wsfast.protocol.errors import InvalidURL, WebSocketError
 from wsfast.protocol.options import ClientOptions, ClientOptionsDict, client_options
 from wsfast.protocol.url import URL, parse_url
 from wsfast.threads.client import Dial
+from wsfast.threads.connection import Connection
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -67,6 +63,9 @@ logger = logging.getLogger("wsfast")
 ENDED_KEPT = 1024
 """How many ended connections are remembered, with the messages that nobody has taken."""
 
+ENDED_BYTES = 64 * 1024 * 1024
+"""Bytes of such messages from which on the oldest connections are forgotten."""
+
 EXIT_GRACE = 1.0
 """Seconds that open connections get to say goodbye when the interpreter exits."""
 
@@ -81,77 +80,126 @@ class ConnectionInfo(TypedDict):
     state: str
 
 
-class _Session:
-    """One id: its connection, its callbacks, the thread that runs them."""
+class _Callbacks:
+    """What the application wants to be called. An exception is told, and changes nothing else."""
 
-    def __init__(
-        self, number: int, url: URL, options: ClientOptions, callbacks: dict[str, Callback]
-    ) -> None:
-        self.number = number
-        self.url = url.text
-        self.dial = Dial(url, options)
-        self.connection = self.dial.connection
+    def __init__(self, number: int, callbacks: dict[str, Callback]) -> None:
+        self._number = number
         self._callbacks = callbacks
-        self.thread = threading.Thread(target=self._run, name=f"wsfast-{number}", daemon=True)
 
     @property
-    def active(self) -> bool:
-        return self.connection.state not in (State.DISCONNECTED, State.ERROR)
+    def on_message(self) -> Callback:
+        return self._callbacks["on_message"]
 
-    def _run(self) -> None:
-        _current.number = self.number
-        connection = self.connection
+    def call(self, name: str, *args: object) -> None:
+        callback = self._callbacks[name]
+        if callback is None:
+            return
         try:
-            self.dial.open()
-            self._call("on_open")
-            connection.run(self._deliver if self._callbacks["on_message"] else None)
-        except WebSocketError:
-            pass  # it is connection.error; or Cancelled, and then there is none
-        except Exception as exc:  # a bug here or in a library: the callbacks must know all the same
-            logger.exception("connection %d failed", self.number)
-            connection.abandon(WebSocketError(f"internal error: {exc!r}"))
-        if connection.error is not None:
-            self._call("on_error", str(connection.error))
-        code = connection.close_code
-        self._call(
-            "on_close",
-            int(CloseCode.ABNORMAL_CLOSURE if code is None else code),
-            connection.close_reason,
-        )
-        _registry.ended(self)
+            callback(*args)
+        except BaseException as exc:  # SystemExit would end this thread without a word
+            logger.exception("%s of connection %d raised", name, self._number)
+            if name != "on_error":
+                self._report(name, exc)
 
-    def take_all(self) -> builtins.list[Message]:
-        """What waits, unless it waits for `on_message`."""
-        return [] if self._callbacks["on_message"] else self.connection.take_all()
-
-    def _deliver(self, messages: Sequence[Message]) -> None:
-        on_message = self._callbacks["on_message"]
+    def deliver(self, messages: Sequence[Message]) -> None:
+        """Calls `on_message`, which there must be, for each."""
+        on_message = self.on_message
         assert on_message is not None
         left = iter(messages)
         while True:
             try:
                 for message in left:
                     on_message(message)
-            except BaseException as exc:  # SystemExit would end this thread without a word
-                logger.exception("on_message of connection %d raised", self.number)
+            except BaseException as exc:
+                logger.exception("on_message of connection %d raised", self._number)
                 self._report("on_message", exc)
             else:
                 return
 
-    def _call(self, name: str, *args: object) -> None:
-        callback = self._callbacks[name]
-        if callback is None:
-            return
-        try:
-            callback(*args)
-        except BaseException as exc:
-            logger.exception("%s of connection %d raised", name, self.number)
-            if name != "on_error":
-                self._report(name, exc)
-
     def _report(self, name: str, exc: BaseException) -> None:
-        """An exception in a callback is told, and changes nothing else."""
-        self._call("on_error", f"{name} raised {type(exc).__name__}: {exc}")
+        self.call("on_error", f"{name} raised {type(exc).__name__}: {exc}")
+
+
+class _Session:
+    """One id: its connection, its callbacks, the thread that runs them.
+
+    Once it has ended it holds no more than its URL, its state and the messages that nobody has
+    taken.
+    """
+
+    def __init__(
+        self, number: int, url: URL, options: ClientOptions, callbacks: _Callbacks
+    ) -> None:
+        self.number = number
+        self.url = url.text
+        self.callbacks: _Callbacks | None = callbacks
+        self.dial: Dial | None = Dial(url, options)
+        self.thread = threading.Thread(target=self._run, name=f"wsfast-{number}", daemon=True)
+        self._final_state = State.DISCONNECTED
+        self._left: deque[Message] = deque()
+
+    @property
+    def connection(self) -> Connection | None:
+        """None once it has ended."""
+        dial = self.dial
+        return None if dial is None else dial.connection
+
+    @property
+    def state(self) -> State:
+        connection = self.connection
+        return self._final_state if connection is None else connection.state
+
+    @property
+    def active(self) -> bool:
+        return self.state not in (State.DISCONNECTED, State.ERROR)
+
+    def close(self, code: int, reason: str) -> None:
+        dial = self.dial
+        if dial is None:
+            check_close(code, reason)
+        else:
+            dial.close(code, reason)
+
+    def take_all(self) -> builtins.list[Message]:
+        """What waits, unless it waits for `on_message`."""
+        connection, callbacks = self.connection, self.callbacks
+        if connection is not None and callbacks is not None:
+            return [] if callbacks.on_message else connection.take_all()
+        messages = []
+        while self._left:
+            with contextlib.suppress(IndexError):  # another thread took it
+                messages.append(self._left.popleft())
+        return messages
+
+    def _run(self) -> None:
+        dial, callbacks = self.dial, self.callbacks
+        assert dial is not None
+        assert callbacks is not None
+        _current.number = self.number
+        connection = dial.connection
+        try:
+            dial.open()
+            callbacks.call("on_open")
+            connection.run(callbacks.deliver if callbacks.on_message else None)
+        except WebSocketError:
+            pass  # it is connection.error; or Cancelled, and then there is none
+        except Exception as exc:  # a bug here or in a library: the callbacks must know all the same
+            logger.exception("connection %d failed", self.number)
+            connection.abandon(WebSocketError(f"internal error: {exc!r}"))
+        if connection.error is not None:
+            callbacks.call("on_error", str(connection.error))
+        code = connection.close_code
+        callbacks.call(
+            "on_close",
+            int(CloseCode.ABNORMAL_CLOSURE if code is None else code),
+            connection.close_reason,
+        )
+        self._final_state = connection.state
+        self._left.extend(connection.take_all())
+        size = sum(map(len, self._left))
+        self.dial = self.callbacks = None
+        _registry.ended(self, size)
 
 
 class _Registry:
@@ -161,7 +209,8 @@ class _Registry:
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._sessions: dict[int, _Session] = {}
-        self._ended: OrderedDict[int, _Session] = OrderedDict()
+        self._ended: OrderedDict[int, tuple[_Session, int]] = OrderedDict()
+        self._ended_bytes = 0
 
     def after_fork(self) -> None:
         """In the child: another thread may have held the lock; the connections know themselves."""
@@ -179,19 +228,26 @@ class _Registry:
         with self._lock:
             self._sessions.pop(session.number, None)
 
-    def ended(self, session: _Session) -> None:
-        """The oldest of those that have ended are forgotten, so that there is no leak."""
+    def ended(self, session: _Session, size: int) -> None:
+        """The oldest of those that have ended are forgotten, so that there is no leak. `size` is
+        that of the messages it has left."""
         with self._lock:
-            if self._sessions.pop(session.number, None) is not None:
-                self._ended[session.number] = session
-                while len(self._ended) > ENDED_KEPT:
-                    self._ended.popitem(last=False)
+            if self._sessions.pop(session.number, None) is None:
+                return
+            self._ended[session.number] = session, size
+            self._ended_bytes += size
+            while len(self._ended) > ENDED_KEPT or (
+                self._ended_bytes > ENDED_BYTES and len(self._ended) > 1
+            ):
+                _, (_, forgotten) = self._ended.popitem(last=False)
+                self._ended_bytes -= forgotten
 
     def get(self, number: int) -> _Session | None:
         if not isinstance(number, int):
             raise TypeError(f"id: expected an int, not {type(number).__name__}")
         with self._lock:
-            return self._sessions.get(number) or self._ended.get(number)
+            ended = self._ended.get(number)
+            return self._sessions.get(number) if ended is None else ended[0]
 
     def active(self) -> builtins.list[_Session]:
         with self._lock:
@@ -252,24 +308,16 @@ def connect(
             callbacks[name] = _with_user_data(callback, user_data)
     checked = client_options(**options)
     number = _registry.number()
+    guarded = _Callbacks(number, callbacks)
     try:
-        session = _Session(number, parse_url(url), checked, callbacks)
+        session = _Session(number, parse_url(url), checked, guarded)
         _registry.add(session)
         _start(session)
     except (InvalidURL, _NoThread) as exc:
         logger.debug("no connection: %s", exc)
-        _tell(callbacks["on_error"], str(exc))
+        guarded.call("on_error", str(exc))
         return 0
     return number
-
-
-def _tell(on_error: Callback, text: str) -> None:
-    """Calls `on_error` on the thread that called `connect`."""
-    try:
-        if on_error is not None:
-            on_error(text)
-    except Exception:
-        logger.exception("on_error raised")
 
 
 class _NoThread(Exception):
@@ -281,7 +329,7 @@ def _start(session: _Session) -> None:
         session.thread.start()
     except RuntimeError as exc:
         _registry.forget(session)
-        session.dial.close(CloseCode.NORMAL, "")
+        session.close(CloseCode.NORMAL, "")
         raise _NoThread(f"cannot start a thread for the connection: {exc}") from exc
 
 
@@ -302,14 +350,13 @@ def send(id: int, data: "str | Buffer") -> bool:
     Raises `TypeError` for other data, `ValueError` for a `str` with lone surrogates.
     """
     session = _registry.get(id)
-    if session is None:
+    connection = None if session is None else session.connection
+    if connection is None:
         return False
     try:
-        session.connection.send(data)
-    except (ConnectionClosed, SendTimeout, QueueFull):
-        return False
+        connection.send(data)
     except WebSocketError:
-        return False  # not connected yet
+        return False  # not open, not open any more, or no room
     return True
 
 
@@ -324,14 +371,14 @@ def close(id: int, code: int = CloseCode.NORMAL, reason: str = "") -> bool:
     session = _registry.get(id)
     if session is None:
         return False
-    session.dial.close(code, reason)
+    session.close(code, reason)
     return True
 
 
 def is_connected(id: int) -> bool:
     """Whether messages can be sent (seed 004). False for an unknown id."""
     session = _registry.get(id)
-    return session is not None and session.connection.state is State.CONNECTED
+    return session is not None and session.state is State.CONNECTED
 
 
 def get_messages(id: int) -> builtins.list[str | bytes]:
@@ -366,7 +413,7 @@ def get_state(id: int) -> str:
     "error" if the connection has ended because of one. "disconnected" for an unknown id.
     """
     session = _registry.get(id)
-    return (State.DISCONNECTED if session is None else session.connection.state).label
+    return (State.DISCONNECTED if session is None else session.state).label
 
 
 def get_url(id: int) -> str:
@@ -378,15 +425,12 @@ def get_url(id: int) -> str:
 def disconnect_all() -> None:
     """Closes all connections with code 1000 and does not wait (seed 004)."""
     for session in _registry.active():
-        session.dial.close(CloseCode.NORMAL, "")
+        session.close(CloseCode.NORMAL, "")
 
 
 def list() -> builtins.list[ConnectionInfo]:
     """The connections that have not ended: id, url and state of each (seed 004)."""
-    return [
-        {"id": s.number, "url": s.url, "state": s.connection.state.label}
-        for s in _registry.active()
-    ]
+    return [{"id": s.number, "url": s.url, "state": s.state.label} for s in _registry.active()]
 
 
 def current() -> int:
@@ -400,10 +444,11 @@ def _at_exit() -> None:
     deadline = time.monotonic() + EXIT_GRACE
     sessions = _registry.running()
     for session in sessions:
-        session.dial.close(CloseCode.GOING_AWAY, "")
+        session.close(CloseCode.GOING_AWAY, "")
     for session in sessions:
         session.thread.join(max(0.0, deadline - time.monotonic()))
-        session.connection.abandon(WebSocketError("the interpreter exits"))
+        if session.connection is not None:
+            session.connection.abandon(WebSocketError("the interpreter exits"))
 
 
 atexit.register(_at_exit)

@@ -76,6 +76,25 @@ def test_a_lone_message_leaves_from_the_thread_that_sends_it(
     assert [peer.read_frame().payload for _ in range(20)] == [b"%d" % i for i in range(20)]
 
 
+def test_ctrl_c_while_sending_ends_the_connection(
+    dial_raw: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows how much of the message has left, so nothing may follow it."""
+    connection, _ = dial_raw()
+
+    def interrupted(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(connection._stream, "send_now", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        connection.send("x")
+    with pytest.raises(ConnectionClosed):
+        connection.send("y")
+    with pytest.raises(ConnectionClosed):
+        connection.receive(WAIT)
+    assert connection.wait_ended(WAIT)
+
+
 @pytest.mark.usefixtures("always_burst")
 def test_an_answer_is_no_part_of_a_burst(dial_raw: Any) -> None:
     connection, peer = dial_raw()

@@ -111,7 +111,6 @@ class Reader:
             self._reading
             or self._stream is None
             or self._protocol.state not in (State.CONNECTED, State.CLOSING)
-            or self._protocol.unsettled
         ):
             return
         self._reading = start_thread(self._stand_in_loop, "wsfast-stand-in") is not None

@@ -5,6 +5,7 @@ import errno
 import logging
 import selectors
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -28,6 +29,8 @@ _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _BACKLOG = 1024
 _PORT_TRIES = 10
 """How often the system is asked for a port that is free on every address."""
+_HEARTBEAT = 0.5 if sys.platform == "win32" else None
+"""Seconds after which `serve_forever` looks up: on Windows Ctrl-C does not end a wait."""
 _PAUSE = 0.1
 """Seconds without accepting after the system has run out of descriptors."""
 
@@ -62,7 +65,8 @@ class Server:
 
     def serve_forever(self) -> None:
         """Waits until `shutdown` has been called. The server works without this call, too."""
-        self._closed.wait()
+        while not self._closed.wait(_HEARTBEAT):
+            pass
 
     def shutdown(
         self, timeout: float = 10.0, *, code: int = CloseCode.GOING_AWAY, reason: str = ""

@@ -146,7 +146,12 @@ class Writer:
 
     def _send_inline(self, data: bytes) -> None:
         """Sends what can be sent at once; gives the role back, or over to the write thread."""
-        sent_all = self._transmit(data)
+        try:
+            sent_all = self._transmit(data)
+        except BaseException:  # Ctrl-C: how much of it was sent is not known
+            with self._lock:
+                self._break()
+            raise
         with self._lock:
             self._sent_at = time.monotonic()
             if not sent_all or self._protocol.pending:
@@ -195,10 +200,18 @@ class Writer:
             self._work.notify()
             return
         self._thread = start_thread(self._write_loop, "wsfast-write")
-        if self._thread is None and self._stream is not None:
-            self._thread_has_role = self._writing = False
-            self._broken = True
-            self._stream.abort()  # the reader will see the end
+        if self._thread is None:
+            self._thread_has_role = False
+            self._break()
+
+    def _break(self) -> None:
+        """With the lock and the role held: nothing can be sent any more. The reader will see the
+        end."""
+        self._broken = True
+        self._wire = memoryview(b"")
+        if self._stream is not None:
+            self._stream.abort()
+        self._give_back()
 
     def _write_loop(self) -> None:
         while self._wait_for_role():
