@@ -298,6 +298,43 @@ def test_after_fork_the_drivers_connections_say_that_they_are_dead(
 
 
 @needs_fork
+def test_after_fork_a_server_is_the_parents_alone(run_script: RunScript) -> None:
+    """The child neither wakes it nor keeps its port taken."""
+    out = run_script(
+        """
+        import socket
+        from wsfast.server import serve
+
+        def echo(connection):
+            for message in connection:
+                connection.send(message)
+
+        alive, end = os.pipe()
+        server = serve(echo, "127.0.0.1")
+        if (pid := os.fork()) == 0:
+            server.serve_forever()
+            server.shutdown()
+            os.close(end)
+            os.write(1, b"the child has shut its copy down\\n")
+            os.read(alive, 1)  # until the parent has seen that the port is free
+            os._exit(0)
+        os.close(alive)
+        number = connect(f"ws://127.0.0.1:{server.port}/")
+        check_echo(number, "still here")
+        wsfast.close(number)
+        server.shutdown()
+        try:
+            socket.create_connection(("127.0.0.1", server.port)).close()
+        except ConnectionRefusedError:
+            print("the port is free")
+        os.close(end)
+        assert os.waitpid(pid, 0)[1] == 0
+        """
+    )
+    assert sorted(out.splitlines()) == ["the child has shut its copy down", "the port is free"]
+
+
+@needs_fork
 def test_fork_at_any_moment_leaves_no_lock_taken(
     run_script: RunScript, both_urls: list[str]
 ) -> None:

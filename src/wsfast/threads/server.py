@@ -3,11 +3,13 @@
 import contextlib
 import errno
 import logging
+import os
 import selectors
 import socket
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import Self, TypeAlias, Unpack
@@ -35,6 +37,9 @@ _PAUSE = 0.1
 """Seconds without accepting after the system has run out of descriptors."""
 
 
+_servers: "weakref.WeakSet[Server]" = weakref.WeakSet()
+
+
 class Server:
     """A listening server; made by `serve`. Methods may be called from any thread.
 
@@ -56,6 +61,7 @@ class Server:
         self._woken, self._waker = socket.socketpair()
         self._thread = threading.Thread(target=self._accept_loop, name="wsfast-accept", daemon=True)
         self._thread.start()
+        _servers.add(self)
 
     @property
     def connections(self) -> list[Connection]:
@@ -110,6 +116,17 @@ class Server:
         traceback: TracebackType | None,
     ) -> None:
         self.shutdown()
+
+    def _after_fork(self) -> None:
+        """In the child, where none of its threads are: as if it had been shut down, without waking
+        the parent's accepting thread, and without keeping its port taken."""
+        for sock in (self._woken, self._waker, *self._sockets):
+            sock.close()
+        self._lock = threading.Lock()
+        self._connections = {}
+        self._closing = True
+        self._closed = threading.Event()
+        self._closed.set()
 
     # -------------------------------------------------------------- accepting
 
@@ -255,3 +272,12 @@ def _bind_all(
             raise OSError(errno.EADDRNOTAVAIL, "none of the addresses can be listened on")
         stack.pop_all()
     return sockets
+
+
+def _after_fork() -> None:
+    for server in list(_servers):
+        server._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
