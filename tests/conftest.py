@@ -1,7 +1,6 @@
 """What many tests need: certificates, echo servers, and a check that nothing is left over."""
 
 import gc
-import importlib.util
 import os
 import queue
 import socket
@@ -10,29 +9,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+from raw_peers import RawServerPeer
 
 import wsfast
 from wsfast.server import Connection, Server, serve
-
-
-def _load_helper(name: str, path: str) -> None:
-    # pytest's importlib mode gives test files no package to import their neighbours from.
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-
-
-_load_helper("raw_peers", "hardening/raw_peers.py")
-
-from raw_peers import RawServerPeer  # noqa: E402 - loaded above
 
 JOIN = 10.0
 """Seconds that a thread of ours gets to end. Only a failing test waits that long."""

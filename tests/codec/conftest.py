@@ -1,11 +1,9 @@
 """Helpers for the codec's tests, which also run far from the source tree, against a wheel."""
 
-import importlib.util
 import os
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,20 +13,6 @@ settings.register_profile("codec", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("codec")
 
 RunPython = Callable[..., str]
-
-
-def _load_helper(name: str) -> None:
-    # pytest's importlib mode gives test files no package to import their neighbours from.
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-
-
-_load_helper("codec_wire")
-_load_helper("codec_reference")
 
 
 @pytest.fixture

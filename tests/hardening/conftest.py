@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import importlib.util
 import socket
 import sys
 import threading
@@ -11,27 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from raw_peers import TIMEOUT, Handler, RawServer
 
 import wsfast
 from wsfast.protocol.options import client_options
 from wsfast.protocol.url import parse_url
 from wsfast.threads.client import connect
 from wsfast.threads.connection import Connection
-
-
-def _load_helper(name: str) -> None:
-    # pytest's importlib mode gives test files no package to import their neighbours from.
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-
-
-_load_helper("raw_peers")
-
-from raw_peers import TIMEOUT, Handler, RawServer  # noqa: E402 - loaded above
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import importlib.util
 import os
 import queue
 import shutil
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from interop_common import listen
+from interop_process import PATIENCE, Peer, Process, authority, tokens
 
 import wsfast
 from wsfast.protocol.errors import ConnectionClosed
@@ -28,23 +29,6 @@ PROGRAMS = HERE / "peers"
 
 AN_HOUR = 3600.0
 
-
-def _load_helper(folder: Path, name: str) -> None:
-    # pytest's importlib mode gives test files no package to import their neighbours from.
-    spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-
-
-_load_helper(PROGRAMS, "interop_common")
-_load_helper(PROGRAMS, "interop_bulk")
-_load_helper(HERE, "interop_process")
-
-from interop_common import listen  # noqa: E402
-from interop_process import PATIENCE, Peer, Process, authority, tokens  # noqa: E402
 
 # ---------------------------------------------------------------- peers
 

@@ -47,6 +47,11 @@ class Timers:
     """
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets everything. For the child of a fork: the thread stays in the parent, where it
+        may have held the lock, and no connection outlives a fork."""
         self._condition = threading.Condition(threading.Lock())
         self._heap: list[tuple[float, int, Timer]] = []
         self._numbers = itertools.count()  # equal times: first come, first called
@@ -114,5 +119,4 @@ class Timers:
 timers = Timers()
 
 if hasattr(os, "register_at_fork"):
-    # The thread stays in the parent, and the lock may be held by it. Nothing here outlives a fork.
-    os.register_at_fork(after_in_child=timers.__init__)  # type: ignore[misc]
+    os.register_at_fork(after_in_child=timers.reset)
