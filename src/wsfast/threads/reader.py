@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from wsfast.protocol.connection import Connection as Protocol
 from wsfast.protocol.connection import Message
 from wsfast.protocol.constants import State
-from wsfast.protocol.keepalive import reached
+from wsfast.protocol.keepalive import later, reached
 from wsfast.protocol.options import Options
 from wsfast.threads.inbox import Inbox
 from wsfast.threads.stream import Stream, describe
@@ -266,7 +266,7 @@ class Reader:
 
     def receive(self, timeout: float | None) -> Message:
         """As `Connection.receive`."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = later(time.monotonic(), timeout)
         while True:
             with self._lock:
                 if self._inbox:
@@ -310,7 +310,7 @@ class Reader:
 
     def wait_pong(self, number: int, timeout: float | None) -> bool:
         """As `Connection.wait_pong`."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = later(time.monotonic(), timeout)
         with self._lock:
             self._waiting_for_pong += 1
             while self._protocol.pongs < number and not self._protocol.finished:

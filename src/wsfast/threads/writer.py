@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from wsfast.protocol.connection import Connection as Protocol
 from wsfast.protocol.constants import CloseCode
 from wsfast.protocol.errors import ConnectionLost, QueueFull, SendTimeout
+from wsfast.protocol.keepalive import later
 from wsfast.protocol.options import Options
 from wsfast.threads.stream import Stream
 from wsfast.threads.timers import start_thread
@@ -114,8 +115,7 @@ class Writer:
             return
         if self._options.send_overflow == "fail":
             raise QueueFull("the send queue is full")
-        timeout = self._options.write_timeout
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = later(time.monotonic(), self._options.write_timeout)
         while not self._fits(size):
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
@@ -166,7 +166,7 @@ class Writer:
             return True
         try:
             if data or stream.has_output:
-                # Nothing is left of the last time: a role is passed on with all its bytes.
+                # Records of TLS must leave in the order in which they were made.
                 self._wire = memoryview(bytes(self._wire) + stream.encode(data))
             while self._wire:
                 sent = stream.send_now(self._wire)
