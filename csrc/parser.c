@@ -95,6 +95,17 @@ static int check_start(const wsf_parser *p, uint8_t first, uint8_t second)
     return WSF_OK;
 }
 
+/* How much the message in progress may hold. Deflating makes no sane message twice as large. */
+static uint64_t most_payload(const wsf_parser *p)
+{
+    const uint64_t possible = SIZE_MAX / 2, limit = p->config.max_message;
+    if (limit == 0 || limit > possible)
+        return possible;
+    if (!p->compressed)
+        return limit;
+    return limit > possible / 2 - 1024 ? possible : 2 * limit + 1024;
+}
+
 static int begin_frame(wsf_parser *p, const wsf_header *header)
 {
     p->opcode = header->opcode;
@@ -115,9 +126,7 @@ static int begin_frame(wsf_parser *p, const wsf_header *header)
     p->fragments++;
     if (p->config.max_fragments && p->fragments > p->config.max_fragments)
         return WSF_ERR_TOO_MANY_FRAGMENTS;
-    uint64_t most = SIZE_MAX / 2;
-    if (p->config.max_message && p->config.max_message < most)
-        most = p->config.max_message;
+    uint64_t most = most_payload(p);
     if (header->length > most || p->message_size > most - header->length)
         return WSF_ERR_MESSAGE_TOO_BIG;
     return WSF_OK;
@@ -224,12 +233,14 @@ static int append_payload(wsf_parser *p)
     return accept_payload(p, size);
 }
 
+/* What is said of a whole message, which ends here. */
 static void fill_message_event(wsf_parser *p, wsf_event *event, const uint8_t *data, size_t size)
 {
     event->data = data;
     event->size = size;
     event->opcode = p->message_opcode;
     event->compressed = p->compressed;
+    event->more = 0;
     event->checked = is_checked_text(p);
     event->owned = 0;
     event->code = 0;
@@ -258,6 +269,29 @@ static int deliver_in_place(wsf_parser *p, wsf_event *event)
     return 1;
 }
 
+/* What there is of a compressed message: whoever inflates it bounds it, so none of it is kept. */
+static int deliver_piece(wsf_parser *p, wsf_event *event)
+{
+    uint8_t *data = p->at, opcode = p->message_opcode;
+    size_t size = (size_t)(p->end - p->at);
+    if (size > p->remaining)
+        size = (size_t)p->remaining;
+    if (p->config.server)
+        p->mask_key = wsf_mask(data, data, size, p->mask_key);
+    p->at += size;
+    p->remaining -= size;
+    p->in_payload = p->remaining != 0;
+    int last = p->fin && !p->in_payload;
+    if (size == 0 && !last)
+        return 0;
+    fill_message_event(p, event, data, size);
+    if (!last) {
+        event->more = 1;
+        p->message_opcode = opcode;
+    }
+    return 1;
+}
+
 /* The end of a frame whose payload went to the block. */
 static int finish_frame(wsf_parser *p, wsf_event *event)
 {
@@ -275,6 +309,8 @@ static int finish_frame(wsf_parser *p, wsf_event *event)
 
 static int next_data(wsf_parser *p, wsf_event *event)
 {
+    if (p->compressed)
+        return deliver_piece(p, event);
     if (p->fin && p->fragments == 1 && p->message_size == 0 &&
         p->remaining <= (size_t)(p->end - p->at))
         return deliver_in_place(p, event);
@@ -357,8 +393,8 @@ int64_t wsf_parser_window(wsf_parser *p, uint8_t **data, size_t min)
         p->delivered = 0;
         free_message(p);
     }
-    if (p->error || p->closed || !p->in_payload || is_control(p->opcode) || p->remaining < min ||
-        p->remaining == 0)
+    if (p->error || p->closed || !p->in_payload || is_control(p->opcode) || p->compressed ||
+        p->remaining < min || p->remaining == 0)
         return 0;
     size_t wanted = min ? min : 1;
     int error = reserve(p, wanted);

@@ -126,11 +126,13 @@ size_t wsf_utf8_feed(wsf_utf8 *state, const uint8_t *data, size_t size);
 typedef void *(*wsf_resize)(void *block, size_t size);
 
 typedef struct wsf_config {
-    uint64_t max_message;   /* bytes of one message; 0 = no limit */
+    uint64_t max_message;   /* bytes of one message; 0 = no limit. Of a compressed one, whose size
+                               only its reader learns, a frame may hold twice as much and 1024. */
     uint64_t max_fragments; /* frames of one message; 0 = no limit */
     wsf_resize resize;
     uint8_t server;     /* 1: parse what clients send (masked); 0: what servers send */
-    uint8_t allow_rsv1; /* 1: RSV1 may be set on a message's first frame (RFC 7692) */
+    uint8_t allow_rsv1; /* 1: RSV1 may be set on a message's first frame (RFC 7692). Such messages
+                           are not gathered, but delivered in pieces as they come. */
     uint8_t defer_utf8; /* 1: a text that lies whole in the input is delivered unchecked, for a
                            caller whose decoder checks anyway; see wsf_parser_fail */
 } wsf_config;
@@ -140,6 +142,7 @@ typedef struct wsf_event {
     size_t size;
     uint8_t opcode;     /* WSF_TEXT, WSF_BINARY, WSF_CLOSE, WSF_PING, WSF_PONG */
     uint8_t compressed; /* RSV1 was set: the payload is deflated, and no text was checked */
+    uint8_t more;       /* this is a piece of a compressed message, and not its last one */
     uint8_t checked;    /* a text's UTF-8 has been checked */
     uint8_t owned;      /* `data` is the start of a block from the hook: see wsf_parser_take */
     uint16_t code;      /* of a close frame; 1005 if it had none. Then `data` is the reason. */
@@ -186,6 +189,9 @@ void wsf_parser_feed(wsf_parser *parser, uint8_t *data, size_t size);
  * UTF-8 and messages over a limit are errors as soon as the byte or the header that tells arrives,
  * not when the message ends. After a close frame's event, input is swallowed and 0 returned.
  * An event's `data` is good until the next call.
+ *
+ * A compressed message comes as one event or more, all but the last with `more` set; the last may
+ * be empty. Control frames may come between them, as they did on the wire.
  */
 int wsf_parser_next(wsf_parser *parser, wsf_event *event);
 

@@ -41,6 +41,8 @@ static void check_event(const struct run *run, const wsf_event *event)
     CHECK(!run->closed && run->error == WSF_OK);
     CHECK(event->size == 0 || event->data != NULL);
     CHECK(event->owned <= 1 && event->checked <= 1 && event->compressed <= 1);
+    CHECK(!event->compressed || !event->owned);
+    CHECK(event->more <= event->compressed && (!event->more || event->size > 0));
     CHECK(event->opcode == WSF_CLOSE || event->code == 0);
     CHECK(is_text || !event->checked);
     CHECK(!is_text || event->checked || run->parser.config.defer_utf8);

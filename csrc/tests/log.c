@@ -3,6 +3,7 @@
 
 #include "check.h"
 #include "drive.h"
+#include "frames.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,10 +12,12 @@
 
 static char text[8192];
 static size_t used;
+static uint8_t gathered[FRAMES_ROOM]; /* of a compressed message, which comes in pieces */
+static size_t gathered_size;
 
 void log_start(void)
 {
-    used = 0;
+    used = gathered_size = 0;
     text[0] = '\0';
 }
 
@@ -82,11 +85,35 @@ static const char *event_name(unsigned opcode)
     }
 }
 
+static void gather(const wsf_event *event)
+{
+    if (event->size > sizeof gathered - gathered_size) {
+        fprintf(stderr, "log: no room\n");
+        exit(1);
+    }
+    if (event->size)
+        memcpy(gathered + gathered_size, event->data, event->size);
+    gathered_size += event->size;
+}
+
+/* However a compressed message was cut, it is written down once, at its end. */
+static void log_piece(const wsf_event *event)
+{
+    gather(event);
+    if (event->more)
+        return;
+    append("%s%s compressed %s", used ? "; " : "", event_name(event->opcode),
+           payload_text(gathered, gathered_size));
+    gathered_size = 0;
+}
+
 void log_event(const wsf_event *event)
 {
+    if (event->compressed) {
+        log_piece(event);
+        return;
+    }
     append("%s%s", used ? "; " : "", event_name(event->opcode));
-    if (event->compressed)
-        append(" compressed");
     if (event->opcode == WSF_CLOSE)
         append(" %u", event->code);
     append(" %s", payload_text(event->data, event->size));

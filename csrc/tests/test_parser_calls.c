@@ -97,12 +97,32 @@ static void the_callers_failure_stays(void)
 
 static void the_callers_failure_frees_the_block_of_the_last_event(void)
 {
-    start((wsf_config){.allow_rsv1 = 1});
-    feed("41'a' 80'b' 81'c'");
+    start((wsf_config){0});
+    feed("01'a' 80'b' 81'c'");
     CHECK(next() == 1 && event.owned && memory.blocks == 1);
     wsf_parser_fail(&parser, WSF_ERR_MESSAGE_TOO_BIG);
     CHECK(next() == WSF_ERR_MESSAGE_TOO_BIG);
     CHECK(memory.blocks == 0);
+    finish();
+}
+
+static void a_compressed_message_comes_in_pieces_and_is_not_kept(void)
+{
+    uint8_t *window;
+    start((wsf_config){.allow_rsv1 = 1});
+    feed("41'ab' 89'p' 00'' 00'cd' 80''");
+    CHECK(next() == 1 && event.opcode == WSF_TEXT && event.compressed && event.more);
+    CHECK_TEXT(payload_text(event.data, event.size), "'ab'");
+    CHECK(next() == 1 && event.opcode == WSF_PING && !event.more);
+    CHECK(next() == 1 && event.opcode == WSF_TEXT && event.compressed && event.more);
+    CHECK_TEXT(payload_text(event.data, event.size), "'cd'");
+    CHECK(next() == 1 && event.opcode == WSF_TEXT && event.compressed && !event.more);
+    CHECK(event.size == 0 && !event.owned && memory.blocks == 0);
+    CHECK(next() == 0);
+    feed("c2:05'ab'");
+    CHECK(next() == 1 && event.opcode == WSF_BINARY && event.compressed && event.more);
+    CHECK(wsf_parser_window(&parser, &window, 1) == 0);
+    CHECK(next() == 0 && memory.blocks == 0);
     finish();
 }
 
@@ -225,6 +245,7 @@ int main(void)
     TEST(a_parser_can_be_started_again);
     TEST(the_callers_failure_stays);
     TEST(the_callers_failure_frees_the_block_of_the_last_event);
+    TEST(a_compressed_message_comes_in_pieces_and_is_not_kept);
     TEST(deferred_text_is_unchecked_only_where_it_lies_whole);
     TEST(deferred_or_not_good_text_is_the_same);
     TEST(without_a_hook_the_c_library_allocates);

@@ -30,7 +30,12 @@ static void the_size_of_messages(void)
         {"82'x'*65535", "binary 'x'*65535", BOTH, {.max_message = 65535}},
         {"82'x'*65536", "error MESSAGE_TOO_BIG 1009", BOTH, {.max_message = 65535}},
         {"82:7fffffffffffffff", "error MESSAGE_TOO_BIG 1009", BOTH, {.max_message = 65536}},
-        {"c1'sixsix'", "error MESSAGE_TOO_BIG 1009", BOTH, {.max_message = 5, .allow_rsv1 = 1}},
+        /* What it inflates to is for its reader to count; a frame is refused beyond all sense. */
+        {"c1'x'*1034", "text compressed 'x'*1034", BOTH, {.max_message = 5, .allow_rsv1 = 1}},
+        {"c1'x'*1035", "error MESSAGE_TOO_BIG 1009", BOTH, {.max_message = 5, .allow_rsv1 = 1}},
+        {"c1:7fffffffffffffff", "error MESSAGE_TOO_BIG 1009", BOTH,
+         {.max_message = 1 << 30, .allow_rsv1 = 1}},
+        {"c1:3ffffffffffffbff'x'", "", BOTH, {.allow_rsv1 = 1, .max_message = UINT64_MAX / 4}},
     };
     EXAMPLES_CHECK(examples);
 }
