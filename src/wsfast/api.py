@@ -19,24 +19,22 @@ before it if there was an error. While a callback runs, its connection is not re
 import atexit
 import base64
 import builtins
-import contextlib
 import itertools
 import json
 import logging
 import os
 import threading
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from wsfast.protocol.connection import Message
-from wsfast.protocol.constants import CloseCode, State, check_close
+from wsfast.protocol.constants import CloseCode, State
 from wsfast.protocol.errors import InvalidURL, WebSocketError
-from wsfast.protocol.options import ClientOptions, ClientOptionsDict, client_options
-from wsfast.protocol.url import URL, parse_url
-from wsfast.threads.client import Dial
-from wsfast.threads.connection import Connection
+from wsfast.protocol.options import ClientOptionsDict, client_options
+from wsfast.protocol.url import parse_url
+from wsfast.threads.session import Callback, Callbacks, Session
+from wsfast.threads.session import current as _current
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -55,8 +53,6 @@ __all__ = [
     "list",
     "send",
 ]
-
-Callback: TypeAlias = Callable[..., object] | None
 
 logger = logging.getLogger("wsfast")
 
@@ -80,136 +76,14 @@ class ConnectionInfo(TypedDict):
     state: str
 
 
-class _Callbacks:
-    """What the application wants to be called. An exception is told, and changes nothing else."""
-
-    def __init__(self, number: int, callbacks: dict[str, Callback]) -> None:
-        self._number = number
-        self._callbacks = callbacks
-
-    @property
-    def on_message(self) -> Callback:
-        return self._callbacks["on_message"]
-
-    def call(self, name: str, *args: object) -> None:
-        callback = self._callbacks[name]
-        if callback is None:
-            return
-        try:
-            callback(*args)
-        except BaseException as exc:  # SystemExit would end this thread without a word
-            logger.exception("%s of connection %d raised", name, self._number)
-            if name != "on_error":
-                self._report(name, exc)
-
-    def deliver(self, messages: Sequence[Message]) -> None:
-        """Calls `on_message`, which there must be, for each."""
-        on_message = self.on_message
-        assert on_message is not None
-        left = iter(messages)
-        while True:
-            try:
-                for message in left:
-                    on_message(message)
-            except BaseException as exc:
-                logger.exception("on_message of connection %d raised", self._number)
-                self._report("on_message", exc)
-            else:
-                return
-
-    def _report(self, name: str, exc: BaseException) -> None:
-        self.call("on_error", f"{name} raised {type(exc).__name__}: {exc}")
-
-
-class _Session:
-    """One id: its connection, its callbacks, the thread that runs them.
-
-    Once it has ended it holds no more than its URL, its state and the messages that nobody has
-    taken.
-    """
-
-    def __init__(
-        self, number: int, url: URL, options: ClientOptions, callbacks: _Callbacks
-    ) -> None:
-        self.number = number
-        self.url = url.text
-        self.callbacks: _Callbacks | None = callbacks
-        self.dial: Dial | None = Dial(url, options)
-        self.thread = threading.Thread(target=self._run, name=f"wsfast-{number}", daemon=True)
-        self._final_state = State.DISCONNECTED
-        self._left: deque[Message] = deque()
-
-    @property
-    def connection(self) -> Connection | None:
-        """None once it has ended."""
-        dial = self.dial
-        return None if dial is None else dial.connection
-
-    @property
-    def state(self) -> State:
-        connection = self.connection
-        return self._final_state if connection is None else connection.state
-
-    @property
-    def active(self) -> bool:
-        return self.state not in (State.DISCONNECTED, State.ERROR)
-
-    def close(self, code: int, reason: str) -> None:
-        dial = self.dial
-        if dial is None:
-            check_close(code, reason)
-        else:
-            dial.close(code, reason)
-
-    def take_all(self) -> builtins.list[Message]:
-        """What waits, unless it waits for `on_message`."""
-        connection, callbacks = self.connection, self.callbacks
-        if connection is not None and callbacks is not None:
-            return [] if callbacks.on_message else connection.take_all()
-        messages = []
-        while self._left:
-            with contextlib.suppress(IndexError):  # another thread took it
-                messages.append(self._left.popleft())
-        return messages
-
-    def _run(self) -> None:
-        dial, callbacks = self.dial, self.callbacks
-        assert dial is not None
-        assert callbacks is not None
-        _current.number = self.number
-        connection = dial.connection
-        try:
-            dial.open()
-            callbacks.call("on_open")
-            connection.run(callbacks.deliver if callbacks.on_message else None)
-        except WebSocketError:
-            pass  # it is connection.error; or Cancelled, and then there is none
-        except Exception as exc:  # a bug here or in a library: the callbacks must know all the same
-            logger.exception("connection %d failed", self.number)
-            connection.abandon(WebSocketError(f"internal error: {exc!r}"))
-        if connection.error is not None:
-            callbacks.call("on_error", str(connection.error))
-        code = connection.close_code
-        callbacks.call(
-            "on_close",
-            int(CloseCode.ABNORMAL_CLOSURE if code is None else code),
-            connection.close_reason,
-        )
-        self._final_state = connection.state
-        self._left.extend(connection.take_all())
-        size = sum(map(len, self._left))
-        self.dial = self.callbacks = None
-        _registry.ended(self, size)
-
-
 class _Registry:
     """All ids. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
-        self._sessions: dict[int, _Session] = {}
-        self._ended: OrderedDict[int, tuple[_Session, int]] = OrderedDict()
+        self._sessions: dict[int, Session] = {}
+        self._ended: OrderedDict[int, tuple[Session, int]] = OrderedDict()
         self._ended_bytes = 0
 
     def after_fork(self) -> None:
@@ -220,15 +94,15 @@ class _Registry:
         with self._lock:
             return next(self._numbers)
 
-    def add(self, session: _Session) -> None:
+    def add(self, session: Session) -> None:
         with self._lock:
             self._sessions[session.number] = session
 
-    def forget(self, session: _Session) -> None:
+    def forget(self, session: Session) -> None:
         with self._lock:
             self._sessions.pop(session.number, None)
 
-    def ended(self, session: _Session, size: int) -> None:
+    def ended(self, session: Session, size: int) -> None:
         """The oldest of those that have ended are forgotten, so that there is no leak. `size` is
         that of the messages it has left."""
         with self._lock:
@@ -242,25 +116,24 @@ class _Registry:
                 _, (_, forgotten) = self._ended.popitem(last=False)
                 self._ended_bytes -= forgotten
 
-    def get(self, number: int) -> _Session | None:
+    def get(self, number: int) -> Session | None:
         if not isinstance(number, int):
             raise TypeError(f"id: expected an int, not {type(number).__name__}")
         with self._lock:
             ended = self._ended.get(number)
             return self._sessions.get(number) if ended is None else ended[0]
 
-    def active(self) -> builtins.list[_Session]:
+    def active(self) -> builtins.list[Session]:
         with self._lock:
             sessions = [*self._sessions.values()]
         return [session for session in sessions if session.active]
 
-    def running(self) -> builtins.list[_Session]:
+    def running(self) -> builtins.list[Session]:
         with self._lock:
             return [*self._sessions.values()]
 
 
 _registry = _Registry()
-_current = threading.local()
 
 
 def connect(
@@ -308,9 +181,9 @@ def connect(
             callbacks[name] = _with_user_data(callback, user_data)
     checked = client_options(**options)
     number = _registry.number()
-    guarded = _Callbacks(number, callbacks)
+    guarded = Callbacks(number, callbacks)
     try:
-        session = _Session(number, parse_url(url), checked, guarded)
+        session = Session(number, parse_url(url), checked, guarded, _registry.ended)
         _registry.add(session)
         _start(session)
     except (InvalidURL, _NoThread) as exc:
@@ -324,7 +197,7 @@ class _NoThread(Exception):
     """The system has no thread left."""
 
 
-def _start(session: _Session) -> None:
+def _start(session: Session) -> None:
     try:
         session.thread.start()
     except RuntimeError as exc:
