@@ -8,7 +8,7 @@ import pytest
 from raw_peers import RawServer, RawServerPeer, client_peer, response
 
 from wsfast.protocol.errors import HandshakeError, StatusError
-from wsfast.protocol.handshake import MAX_HEAD_BYTES
+from wsfast.protocol.http1 import MAX_HEAD_BYTES
 
 Fails = Callable[..., str]
 StartRaw = Callable[..., RawServer]

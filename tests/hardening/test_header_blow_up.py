@@ -10,8 +10,8 @@ import pytest
 from raw_peers import RawServer, RawServerPeer, client_peer
 
 from wsfast.protocol.errors import InvalidOption
-from wsfast.protocol.handshake import MAX_HEAD_BYTES
 from wsfast.protocol.headers import split_tokens
+from wsfast.protocol.http1 import MAX_HEAD_BYTES
 from wsfast.protocol.options import client_options
 from wsfast.protocol.origins import OriginPolicy
 

@@ -22,7 +22,8 @@ from protocol_wire import (
 from wsfast._version import __version__
 from wsfast.protocol.constants import State
 from wsfast.protocol.errors import ConnectError, HandshakeError, StatusError
-from wsfast.protocol.handshake import MAX_HEAD_BYTES, accept_value
+from wsfast.protocol.handshake import accept_value
+from wsfast.protocol.http1 import MAX_HEAD_BYTES
 from wsfast.protocol.options import ClientOptions
 from wsfast.protocol.url import parse_url
 

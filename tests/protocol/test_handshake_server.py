@@ -23,7 +23,8 @@ from protocol_wire import (
 
 from wsfast.protocol.constants import State
 from wsfast.protocol.errors import ConnectError, ConnectionLost, HandshakeError
-from wsfast.protocol.handshake import MAX_HEAD_BYTES, accept_value
+from wsfast.protocol.handshake import accept_value
+from wsfast.protocol.http1 import MAX_HEAD_BYTES
 from wsfast.protocol.options import ServerOptions
 
 MESSAGES = (

@@ -12,28 +12,17 @@ import os
 import re
 from dataclasses import dataclass
 from http.client import responses
-from typing import TypeAlias
 
 import h11
 
 from wsfast.protocol.errors import ConnectError, HandshakeError, StatusError
 from wsfast.protocol.headers import Headers, split_tokens
+from wsfast.protocol.http1 import MAX_HEAD_BYTES, HTTPReader, Pairs, brief, decode, encode
 from wsfast.protocol.options import ClientOptions, ServerOptions
 from wsfast.protocol.origins import OriginPolicy
 from wsfast.protocol.url import URL
 
 __all__ = ["ClientHandshake", "Refusal", "Request", "Response", "ServerHandshake", "accept_value"]
-
-Pairs: TypeAlias = list[tuple[str, str]]
-
-MAX_HEAD_BYTES = 32 * 1024
-"""Of one HTTP head, and of all that comes before the upgrade."""
-
-MAX_QUOTED = 200
-"""Characters of what is wrong with a peer's HTTP, in errors and in the response that says so."""
-
-_HTTP = b"HTTP/"
-_TLS_RECORDS = (b"\x15", b"\x16")  # alert, handshake (RFC 8446, section 5.1)
 
 _ABSOLUTE = re.compile(r"(?:https?|wss?)://[^/?#]+", re.IGNORECASE)
 _ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -105,49 +94,16 @@ def _single(headers: Headers, name: str) -> str | None:
     return values[0] if len(values) == 1 else None
 
 
-def _decode(event: h11.Request | h11.Response | h11.InformationalResponse) -> Headers:
-    pairs = event.headers.raw_items()
-    return Headers([(name.decode("ascii"), value.decode("latin-1")) for name, value in pairs])
-
-
-def _encode(pairs: Pairs) -> list[tuple[bytes, bytes]]:
-    return [(name.encode("ascii"), value.encode("latin-1")) for name, value in pairs]
-
-
-def _brief(error: h11.ProtocolError) -> str:
-    """What is wrong; h11 quotes whole lines, which are as long as the peer likes."""
-    text = str(error)
-    return text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + "..."
-
-
-class _Reader:
-    """What both sides share: bytes into h11, bounded."""
-
-    def __init__(self, role: type[h11.CLIENT] | type[h11.SERVER]) -> None:
-        self._http = h11.Connection(role, max_incomplete_event_size=MAX_HEAD_BYTES)
-        self._received = 0
-        self.leftover = b""
-
-    def _take(self, data: bytes) -> None:
-        if data:  # nothing would mean the end to h11
-            self._received += len(data)
-            self._http.receive_data(data)
-
-    def _over_limit(self) -> bool:
-        return self._received > MAX_HEAD_BYTES
-
-
-class ClientHandshake(_Reader):
+class ClientHandshake(HTTPReader):
     """Asks for the upgrade and checks the answer (RFC 6455, section 4.1)."""
 
     def __init__(self, url: URL, options: ClientOptions) -> None:
         super().__init__(h11.CLIENT)
         self._options = options
         self._key = base64.b64encode(os.urandom(16)).decode()
-        self._start = b""
         self.response: Response | None = None
         self.subprotocol: str | None = None
-        request = h11.Request(method="GET", target=url.target, headers=_encode(self._headers(url)))
+        request = h11.Request(method="GET", target=url.target, headers=encode(self._headers(url)))
         self.request_bytes = self._send(request) + self._send(h11.EndOfMessage())
 
     def _send(self, event: h11.Request | h11.EndOfMessage) -> bytes:
@@ -182,13 +138,15 @@ class ClientHandshake(_Reader):
         Raises `HandshakeError` (`StatusError` for a plain HTTP answer) when it never will be.
         """
         self._take(data)
-        self._check_start(data)
+        other = self._other_protocol(data)
+        if other is not None:
+            raise HandshakeError(f"the server's answer is not valid HTTP: it speaks {other}")
         try:
             event = self._http.next_event()
             while isinstance(event, h11.InformationalResponse) and event.status_code != 101:
                 event = self._http.next_event()
         except h11.RemoteProtocolError as exc:
-            raise HandshakeError(f"the server's answer is not valid HTTP: {_brief(exc)}") from exc
+            raise HandshakeError(f"the server's answer is not valid HTTP: {brief(exc)}") from exc
         if event is h11.NEED_DATA:
             if self._over_limit():
                 raise HandshakeError(f"the server's answer is over {MAX_HEAD_BYTES} bytes")
@@ -199,22 +157,14 @@ class ClientHandshake(_Reader):
             return True
         assert isinstance(event, h11.Response)  # nothing else can come first
         reason = event.reason.decode("latin-1")
-        raise StatusError(event.status_code, reason, _decode(event))
+        raise StatusError(event.status_code, reason, decode(event))
 
     def eof(self) -> ConnectError:
         """The error for a server that closed the connection before its answer was whole."""
         return ConnectError("the server closed the connection during the handshake")
 
-    def _check_start(self, data: bytes) -> None:
-        """Tells other protocols by their first bytes; h11 waits for the end of a head that servers
-        of these never send."""
-        self._start += data[: len(_HTTP) - len(self._start)]
-        if not _HTTP.startswith(self._start):
-            what = "TLS; use wss://" if self._start[:1] in _TLS_RECORDS else "another protocol"
-            raise HandshakeError(f"the server's answer is not valid HTTP: it speaks {what}")
-
     def _check(self, event: h11.InformationalResponse) -> None:
-        headers = _decode(event)
+        headers = decode(event)
         if event.http_version != b"1.1":
             raise HandshakeError(f"the server answered in HTTP/{event.http_version.decode()}")
         if not _has_token(headers, "Upgrade", "websocket"):
@@ -237,7 +187,7 @@ class ClientHandshake(_Reader):
         self.response = Response(101, headers)
 
 
-class ServerHandshake(_Reader):
+class ServerHandshake(HTTPReader):
     """Reads the request, judges it, and answers (RFC 6455, section 4.2)."""
 
     def __init__(self, options: ServerOptions) -> None:
@@ -262,12 +212,12 @@ class ServerHandshake(_Reader):
         try:
             event = self._http.next_event()
         except h11.RemoteProtocolError as exc:
-            raise Refusal(exc.error_status_hint, f"Bad request: {_brief(exc)}.") from exc
+            raise Refusal(exc.error_status_hint, f"Bad request: {brief(exc)}.") from exc
         if event is h11.NEED_DATA:
             return False
         assert isinstance(event, h11.Request)  # nothing else can come first
         self._has_body = event.method != b"HEAD"
-        self.request = Request(_resource(event.target.decode("ascii")), _decode(event))
+        self.request = Request(_resource(event.target.decode("ascii")), decode(event))
         self._check(event, self.request)
         return True
 
@@ -317,7 +267,7 @@ class ServerHandshake(_Reader):
         response = h11.InformationalResponse(
             status_code=101,
             reason=b"Switching Protocols",
-            headers=_encode(pairs + self._common_headers()),
+            headers=encode(pairs + self._common_headers()),
         )
         data = self._http.send(response) or b""
         self.leftover = self._http.trailing_data[0]
@@ -336,7 +286,7 @@ class ServerHandshake(_Reader):
         response = h11.Response(
             status_code=refusal.status,
             reason=responses.get(refusal.status, "").encode(),
-            headers=_encode(pairs + self._common_headers()),
+            headers=encode(pairs + self._common_headers()),
         )
         data = self._http.send(response) or b""
         if self._has_body:

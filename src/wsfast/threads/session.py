@@ -129,16 +129,16 @@ class Session:
         assert dial is not None
         assert callbacks is not None
         current.number = self.number
-        connection = dial.connection
         try:
             dial.open()
             callbacks.call("on_open")
-            connection.run(callbacks.deliver if callbacks.on_message else None)
+            dial.connection.run(callbacks.deliver if callbacks.on_message else None)
         except WebSocketError:
             pass  # it is connection.error; or Cancelled, and then there is none
         except Exception as exc:  # a bug here or in a library: the callbacks must know all the same
             logger.exception("connection %d failed", self.number)
-            connection.abandon(WebSocketError(f"internal error: {exc!r}"))
+            dial.connection.abandon(WebSocketError(f"internal error: {exc!r}"))
+        connection = dial.connection  # not before: a redirect puts another in its place
         if connection.error is not None:
             callbacks.call("on_error", str(connection.error))
         code = connection.close_code
