@@ -54,6 +54,11 @@ void wsf_parser_fail(wsf_parser *p, int error)
         p->error = error;
 }
 
+void wsf_parser_close(wsf_parser *p)
+{
+    p->closed = 1;
+}
+
 static int is_control(uint8_t opcode)
 {
     return opcode & 8;

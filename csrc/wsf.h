@@ -212,9 +212,12 @@ int64_t wsf_parser_window(wsf_parser *parser, uint8_t **data, size_t min);
 /* Says that `size` bytes were received into the window. Then call wsf_parser_next. */
 void wsf_parser_filled(wsf_parser *parser, size_t size);
 
-/* Lets the caller fail the stream, for what only it can see (a text that its own decoder refused,
- * an inflated message over the limit): later calls of wsf_parser_next return `error`. */
+/* Lets the caller fail the stream, for what only it can see (a text that its own decoder refused):
+ * later calls of wsf_parser_next return `error`. */
 void wsf_parser_fail(wsf_parser *parser, int error);
+
+/* Lets the caller end the stream: all that follows is swallowed, as after a close frame. */
+void wsf_parser_close(wsf_parser *parser);
 
 #ifdef __cplusplus
 }

@@ -126,6 +126,18 @@ static void a_compressed_message_comes_in_pieces_and_is_not_kept(void)
     finish();
 }
 
+static void what_follows_the_callers_end_is_swallowed(void)
+{
+    start((wsf_config){0});
+    feed("01'a' 80'b' 81'c' ff'no frame'");
+    CHECK(next() == 1 && event.owned && memory.blocks == 1);
+    wsf_parser_close(&parser);
+    CHECK(next() == 0 && next() == 0 && memory.blocks == 0);
+    feed("81'd'");
+    CHECK(next() == 0);
+    finish();
+}
+
 static void deferred_text_is_unchecked_only_where_it_lies_whole(void)
 {
     start((wsf_config){.defer_utf8 = 1});
@@ -246,6 +258,7 @@ int main(void)
     TEST(the_callers_failure_stays);
     TEST(the_callers_failure_frees_the_block_of_the_last_event);
     TEST(a_compressed_message_comes_in_pieces_and_is_not_kept);
+    TEST(what_follows_the_callers_end_is_swallowed);
     TEST(deferred_text_is_unchecked_only_where_it_lies_whole);
     TEST(deferred_or_not_good_text_is_the_same);
     TEST(without_a_hook_the_c_library_allocates);

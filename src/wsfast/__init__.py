@@ -22,11 +22,16 @@ from wsfast.api import (
 
 # Not in __all__: a star import should not take the built-in list away.
 from wsfast.api import list as list
-from wsfast.protocol.constants import CloseCode, State
+from wsfast.protocol.constants import CloseCode, Compression, State
 from wsfast.protocol.errors import InvalidOption, InvalidURL, WebSocketError
 
+COMPRESSION = Compression
+"""The name of seed 001."""
+
 __all__ = [
+    "COMPRESSION",
     "CloseCode",
+    "Compression",
     "ConnectionInfo",
     "InvalidOption",
     "InvalidURL",

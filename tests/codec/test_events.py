@@ -7,7 +7,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from wsfast.codec import Close, Failure, Ping, Pong
+from wsfast.codec import Close, Compressed, Failure, Ping, Pong
 
 CONTROLS = (Ping, Pong)
 ENDINGS = (Close, Failure)
@@ -157,3 +157,30 @@ def test_match() -> None:
         "1002 why",
         "else",
     ]
+
+
+PIECES = [Compressed(b"x"), Compressed(b"x", True), Compressed(b"x", True, True), Compressed(b"")]
+
+
+def test_pieces_of_compressed_messages():
+    piece = Compressed(b"x", text=True, more=False)
+    assert (piece.data, piece.text, piece.more) == (b"x", True, False)
+    for a in range(len(PIECES)):
+        for b in range(len(PIECES)):
+            assert (PIECES[a] == PIECES[b]) == (a == b)
+    assert PIECES[0] != Ping(b"x")
+    assert PIECES[0] != b"x"
+    assert len({*PIECES, *PIECES}) == len(PIECES)
+    assert repr(piece) == "Compressed(b'x', text=True, more=False)"
+    assert [pickle.loads(pickle.dumps(piece)) for piece in PIECES] == PIECES
+    match piece:
+        case Compressed(data, text, more):
+            assert (data, text, more) == (b"x", True, False)
+
+
+def test_a_piece_holds_bytes_and_cannot_be_changed():
+    for wrong in (None, "x", bytearray(b"x")):
+        with pytest.raises(TypeError):
+            Compressed(wrong)
+    with pytest.raises(AttributeError):
+        PIECES[0].more = True

@@ -14,6 +14,7 @@ from wsfast.protocol.options import client_options, server_options
 from wsfast.protocol.url import parse_url
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+RSV1 = 0x40  # beside an opcode: the message is compressed
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 MASK = bytes.fromhex("37fa213d")
 
@@ -110,7 +111,7 @@ def read_whole_frames(data: bytes, *, masked: bool) -> tuple[list[Frame], bytes]
     """The frames that are whole, and the part of one that follows."""
     frames: list[Frame] = []
     while len(data) >= 2:
-        assert data[0] & 0xF0 == 0x80, data
+        assert data[0] & 0xF0 & ~RSV1 == 0x80, data
         assert data[1] >> 7 == masked, data
         size, at = data[1] & 0x7F, 2
         if size > 125:
@@ -120,7 +121,7 @@ def read_whole_frames(data: bytes, *, masked: bool) -> tuple[list[Frame], bytes]
         at += 4 * masked
         if len(data) < at + size:
             break
-        frames.append(Frame(data[0] & 0x0F, _mask(data[at : at + size], key)))
+        frames.append(Frame(data[0] & (0x0F | RSV1), _mask(data[at : at + size], key)))
         data = data[at + size :]
     return frames, data
 
@@ -160,18 +161,24 @@ def new(role: str, now: float = 0.0, **options) -> Watched:
 
 
 class Driven:
-    """An open connection of one role, and its peer. There is no keepalive unless asked for."""
+    """An open connection of one role, and its peer. There is no keepalive unless asked for.
 
-    def __init__(self, role: str, now: float = 0.0, **options) -> None:
+    `extension` is what the peer says in Sec-WebSocket-Extensions.
+    """
+
+    def __init__(
+        self, role: str, now: float = 0.0, *, extension: str | None = None, **options
+    ) -> None:
         self.server = role == "server"
         self.connection = new(role, now, **{"ping_interval": None} | options)
         if self.server:
-            assert self.connection.feed(request(), now) == ()
+            assert self.connection.feed(request(Sec_WebSocket_Extensions=extension), now) == ()
             assert self.connection.accept(now) == ()
             assert self.connection.data_to_send().endswith(b"\r\n\r\n")
         else:
             asked = self.connection.data_to_send()
-            assert self.connection.feed(answer(asked), now) == ()
+            upgrade = answer(asked, Sec_WebSocket_Extensions=extension)
+            assert self.connection.feed(upgrade, now) == ()
         assert self.connection.state is State.CONNECTED
 
     def frame(self, opcode: int, payload: bytes = b"", *, fin: bool = True) -> bytes:

@@ -317,6 +317,11 @@ def test_a_violation_after_our_close_frame(role: str) -> None:
 class NoMemory:
     """A decoder whose allocations fail, which cannot be provoked without starving the machine."""
 
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
     def feed(self, data: bytes) -> list[object]:
         raise MemoryError
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from wsfast._version import __version__
+from wsfast.protocol.constants import Compression
 from wsfast.protocol.errors import InvalidOption
 from wsfast.protocol.headers import Headers
 from wsfast.protocol.options import (
@@ -142,6 +143,55 @@ def test_counts(build: Any, name: str) -> None:
     for value in (None, True, 1.0, "1"):
         with pytest.raises(TypeError, match=rf"^{name} must be an int"):
             build(**{name: value})
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("value", "mode"),
+    [
+        (0, "DISABLED"), (1, "CONTEXT_TAKEOVER"), (2, "NO_CONTEXT"), ("disabled", "DISABLED"),
+        ("CONTEXT_TAKEOVER", "CONTEXT_TAKEOVER"), ("No_Context", "NO_CONTEXT"),
+        (Compression.NO_CONTEXT, "NO_CONTEXT"),
+    ],
+)  # fmt: skip
+def test_compression(build: Any, value: Any, mode: str) -> None:
+    assert build().compression is Compression.DISABLED
+    assert build(compression=value).compression is Compression[mode]
+
+
+@BOTH
+def test_bad_compression(build: Any) -> None:
+    for value in (3, -1, "", "deflate", "1"):
+        with pytest.raises(InvalidOption, match=r"^compression must be one of 'disabled', "):
+            build(compression=value)
+    for wrong in (True, None, 1.0, b"disabled"):
+        with pytest.raises(TypeError, match=r"^compression must be a Compression, not "):
+            build(compression=wrong)
+
+
+@BOTH
+def test_compression_threshold(build: Any) -> None:
+    assert build().compression_threshold == 128
+    assert build(compression=1, compression_threshold=0).compression_threshold == 128
+    assert build(compression=2).compression_threshold == 512
+    assert build(compression=2, compression_threshold=0).compression_threshold == 512
+    assert build(compression=2, compression_threshold=1).compression_threshold == 1
+    assert build(compression_threshold=104857600).compression_threshold == 104857600
+    for value in (-1, 104857601):
+        with pytest.raises(InvalidOption, match=r"^compression_threshold must be between 0 and"):
+            build(compression_threshold=value)
+
+
+@BOTH
+def test_what_compression_costs(build: Any) -> None:
+    options = build()
+    assert (options.compression_level, options.compression_window_bits) == (6, 12)
+    options = build(compression_level=1, compression_window_bits=15)
+    assert (options.compression_level, options.compression_window_bits) == (1, 15)
+    for name, bad in (("compression_level", (0, 10)), ("compression_window_bits", (8, 16))):
+        for value in bad:
+            with pytest.raises(InvalidOption, match=rf"^{name} must be between"):
+                build(**{name: value})
 
 
 @BOTH

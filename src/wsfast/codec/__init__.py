@@ -7,6 +7,7 @@ know frames and nothing of connections: handshakes, pongs and the order of closi
 
 from ._codec import (
     Close,
+    Compressed,
     Decoder,
     Failure,
     Outbox,
@@ -20,6 +21,7 @@ from ._codec import (
 
 __all__ = [
     "Close",
+    "Compressed",
     "Decoder",
     "Failure",
     "Outbox",

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Self, TypeAlias, final
 
 from typing_extensions import Buffer, disjoint_base
 
-_Event: TypeAlias = str | bytes | Ping | Pong | Close | Failure
+_Event: TypeAlias = str | bytes | Compressed | Ping | Pong | Close | Failure
 
 def apply_mask(data: Buffer, key: Buffer) -> bytes:
     """XORs `data` with the four bytes of `key` in turn (RFC 6455, section 5.3).
@@ -46,6 +46,27 @@ class Ping(_Control):
 @final
 class Pong(_Control):
     """A pong frame with its `data` (RFC 6455, section 5.5.3). Immutable."""
+
+@final
+class Compressed:
+    """A piece of a message that the peer has compressed (RFC 7692, section 6). Immutable.
+
+    `text` tells what kind of message it is, and `more` whether further pieces follow. They come as
+    they arrive, without regard to frames; the last may be empty. Whoever inflates them applies the
+    limit of the message and checks its text.
+    """
+
+    __match_args__: ClassVar[tuple[str, ...]]
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def text(self) -> bool: ...
+    @property
+    def more(self) -> bool: ...
+    def __new__(cls, data: bytes, text: bool = False, more: bool = False) -> Self: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
 
 @disjoint_base
 class _Ending:
@@ -89,6 +110,7 @@ class Decoder:
         max_message: int = 16777216,
         max_fragments: int = 131072,
         buffer_size: int = 65536,
+        compression: bool = False,
     ) -> Self:
         """Makes a decoder for one connection.
 
@@ -97,6 +119,9 @@ class Decoder:
             max_message: bytes of a message; one more is a `Failure` with code 1009. 0: no limit.
             max_fragments: frames of a message; one more is a `Failure` with code 1009. 0: no limit.
             buffer_size: bytes of the receive buffer. It is allocated by the first `get_buffer()`.
+            compression: permessage-deflate was agreed on: a message may be marked as compressed by
+                RSV1, and comes as `Compressed` pieces. Each of its frames may be twice as long as
+                `max_message` and 1024 bytes, as its size is not known before it is inflated.
 
         Raises `ValueError` if `buffer_size` is not positive, `OverflowError` for limits that are
         negative or do not fit into 64 bits.
@@ -105,6 +130,13 @@ class Decoder:
     @property
     def control(self) -> bool:
         """Whether the list returned last holds anything but messages."""
+
+    def close(self) -> None:
+        """Makes it ignore all further input, as after a close frame.
+
+        For a caller that has seen what only it can see: a compressed message that cannot be
+        inflated, or that is over the limit.
+        """
 
     def get_buffer(self) -> memoryview:
         """Where the next bytes are to be received; never empty, valid until the next call.

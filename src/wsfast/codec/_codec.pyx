@@ -165,6 +165,35 @@ cdef class Pong(_Control):
     pass
 
 
+@cython.final
+cdef class Compressed:
+    cdef readonly bytes data
+    cdef readonly bint text, more
+    __match_args__ = ("data", "text", "more")
+
+    def __cinit__(self, bytes data not None, bint text=False, bint more=False):
+        self.data = data
+        self.text = text
+        self.more = more
+
+    cdef tuple _fields(self):
+        return self.data, self.text, self.more
+
+    def __eq__(self, other):
+        if type(self) is not type(other):
+            return NotImplemented
+        return self._fields() == (<Compressed>other)._fields()
+
+    def __hash__(self):
+        return hash(self._fields())
+
+    def __repr__(self):
+        return f"Compressed({self.data!r}, text={self.text}, more={self.more})"
+
+    def __reduce__(self):
+        return type(self), self._fields()
+
+
 cdef class _Ending:
     cdef readonly int code
     cdef readonly str reason
@@ -257,12 +286,12 @@ cdef class Decoder:
     cdef readonly bint control
 
     def __cinit__(self, *, bint server=False, max_message=16 * 1024 * 1024, max_fragments=131072,
-                  buffer_size=65536):
+                  buffer_size=65536, bint compression=False):
         cdef wsf_config config
         if buffer_size < 1:
             raise ValueError(f"buffer_size: {buffer_size} is not positive")
         config.server = server
-        config.allow_rsv1 = 0
+        config.allow_rsv1 = compression
         config.defer_utf8 = 1  # PyUnicode_DecodeUTF8 is as strict as our own check
         config.max_message = PyNumber_Index(max_message)
         config.max_fragments = PyNumber_Index(max_fragments)
@@ -338,6 +367,10 @@ cdef class Decoder:
             self._events(events)
         return events
 
+    @cython.critical_section
+    def close(self):
+        wsf_parser_close(&self.parser)
+
     cdef Py_ssize_t _offer(self, uint8_t **data) noexcept:
         # A window is worth its extra system call from about a chunk's worth of copying on.
         cdef Py_ssize_t size = <Py_ssize_t>wsf_parser_window(&self.parser, data, self.chunk_size)
@@ -388,6 +421,10 @@ cdef class Decoder:
         return events
 
     cdef object _item(self, wsf_event *event):
+        if event.compressed:
+            self.control = True
+            data = PyBytes_FromStringAndSize(<const char *>event.data, event.size)
+            return Compressed(data, event.opcode == WSF_TEXT, event.more)
         if event.opcode == WSF_TEXT:
             try:
                 return PyUnicode_DecodeUTF8(<const char *>event.data, event.size, NULL)

@@ -47,6 +47,7 @@ cdef extern from "wsf.h":
         size_t size
         uint8_t opcode
         uint8_t compressed
+        uint8_t more
         uint8_t checked
         uint8_t owned
         uint16_t code
@@ -64,3 +65,4 @@ cdef extern from "wsf.h":
     int64_t wsf_parser_window(wsf_parser *parser, uint8_t **data, size_t min)
     void wsf_parser_filled(wsf_parser *parser, size_t size)
     void wsf_parser_fail(wsf_parser *parser, int error)
+    void wsf_parser_close(wsf_parser *parser)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import AddressValueError, IPv6Address
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from wsfast.protocol.constants import Compression
 from wsfast.protocol.durations import seconds
 from wsfast.protocol.errors import InvalidOption, InvalidURL
 from wsfast.protocol.headers import check_headers, check_token, check_value
@@ -56,6 +57,17 @@ def flag(value: Any, name: str) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be a bool, not {type(value).__name__}")
     return value
+
+
+def compression(value: Any, name: str) -> Compression:
+    """Check a `Compression`, also given by its number or its name in any case."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise TypeError(f"{name} must be a Compression, not {type(value).__name__}")
+    try:
+        return Compression[value.upper()] if isinstance(value, str) else Compression(value)
+    except (KeyError, ValueError):
+        names = ", ".join(repr(mode.name.lower()) for mode in Compression)
+        raise InvalidOption(f"{name} must be one of {names}") from None
 
 
 def required_seconds(value: Any, name: str) -> float:

@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from wsfast.codec import Close, Decoder, Failure, Outbox, Ping, Pong
-from wsfast.protocol.constants import MAX_CLOSE_REASON, CloseCode, State, check_close
+from wsfast.codec import Close, Compressed, Decoder, Failure, Outbox, Ping, Pong
+from wsfast.protocol.constants import MAX_CLOSE_REASON, CloseCode, Opcode, State, check_close
+from wsfast.protocol.deflate import Deflater, InflateError, Inflater
 from wsfast.protocol.errors import (
     ConnectError,
     ConnectionClosed,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "Message"]
 
 Message: TypeAlias = str | bytes
-Event: TypeAlias = str | bytes | Ping | Pong | Close | Failure
+Event: TypeAlias = str | bytes | Compressed | Ping | Pong | Close | Failure
 
 LINGER = 1.0
 """Seconds that the peer gets to close TCP once there is nothing more to say."""
@@ -97,12 +98,10 @@ class Connection:
         self.handshake = handshake
         self._options = options
         self._server = isinstance(handshake, ServerHandshake)
-        self._decoder = Decoder(
-            server=self._server,
-            max_message=options.read_limit,
-            max_fragments=options.max_fragments,
-        )
+        self._decoder = self._make_decoder(compression=False)
         self._outbox = Outbox(server=self._server)
+        self._inflater: Inflater | None = None
+        self._deflater: Deflater | None = None
         self._http_out = b""
         self._scratch: bytearray | None = None
         self._reaction: Close | Failure | None = None  # came, and waits for settle()
@@ -111,6 +110,14 @@ class Connection:
         self._keepalive = Keepalive(options.ping_interval, options.pong_timeout)
         self._message_at = now
         self._deadline = later(now, options.dial_timeout)  # of the opening, later of the closing
+
+    def _make_decoder(self, *, compression: bool) -> Decoder:
+        return Decoder(
+            server=self._server,
+            max_message=self._options.read_limit,
+            max_fragments=self._options.max_fragments,
+            compression=compression,
+        )
 
     @classmethod
     def client(cls, url: URL, options: ClientOptions, now: float) -> "Connection":
@@ -141,6 +148,11 @@ class Connection:
     def subprotocol(self) -> str | None:
         """The subprotocol agreed on, if any (RFC 6455, section 1.9)."""
         return self.handshake.subprotocol
+
+    @property
+    def compressed(self) -> bool:
+        """Whether permessage-deflate was agreed on (RFC 7692)."""
+        return self.handshake.deflate is not None
 
     @property
     def latency(self) -> float | None:
@@ -201,6 +213,17 @@ class Connection:
             if isinstance(event, (str, bytes)):
                 messages.append(event)
                 self._message_at = now
+            elif isinstance(event, Compressed):
+                assert self._inflater is not None  # or the decoder would have refused it
+                try:
+                    message = self._inflater.feed(event)
+                except InflateError as error:
+                    self._decoder.close()
+                    self._react(Failure(error.code, str(error)), now)
+                    break
+                if message is not None:
+                    messages.append(message)
+                    self._message_at = now
             elif isinstance(event, Ping):
                 self._answer(event.data)
             elif isinstance(event, Pong):
@@ -210,6 +233,7 @@ class Connection:
         return messages
 
     def _out_of_memory(self, now: float) -> Sequence[Message]:
+        self._decoder.close()  # nothing may come after the gap
         self._react(Failure(CloseCode.INTERNAL_ERROR, "out of memory"), now)
         return ()
 
@@ -295,6 +319,11 @@ class Connection:
     def _open(self, now: float) -> Sequence[Message]:
         self._move(_Step.OPEN)
         self._scratch = None
+        agreed = self.handshake.deflate
+        if agreed is not None:
+            self._decoder = self._make_decoder(compression=True)
+            self._inflater = agreed.inflater(self._options, server=self._server)
+            self._deflater = agreed.deflater(self._options, server=self._server)
         self._message_at = now
         self._keepalive.start(now)
         leftover = self.handshake.leftover
@@ -357,7 +386,22 @@ class Connection:
         `WebSocketError` while connecting, `ConnectionClosed` (or a subclass) after the end.
         """
         self.check_open()
-        self._outbox.message(data)
+        if self._deflater is None:
+            self._outbox.message(data)
+        else:
+            self._send_deflated(data, self._deflater)
+
+    def _send_deflated(self, data: "str | Buffer", deflater: Deflater) -> None:
+        opcode, payload = _to_payload(data)
+        compress = len(payload) >= self._options.compression_threshold
+        if not compress:
+            self._outbox.frame(opcode, payload)
+            return
+        try:
+            self._outbox.frame(opcode, deflater.compress(payload), rsv1=True)
+        except BaseException:
+            deflater.reset()
+            raise
 
     def ping(self, data: "Buffer | None", now: float) -> int:
         """Queues a ping and returns its number: it is answered when `pongs` has reached it.
@@ -504,3 +548,10 @@ class Connection:
             self._outbox.pong(data)
         else:
             self._latest_pong = data
+
+
+def _to_payload(data: "str | Buffer") -> "tuple[Opcode, bytes | memoryview]":
+    if isinstance(data, str):
+        return Opcode.TEXT, data.encode()
+    view = memoryview(data)
+    return Opcode.BINARY, view.cast("B") if view.c_contiguous else view.tobytes()

@@ -53,6 +53,18 @@ class State(IntEnum):
         return self.name.lower()
 
 
+class Compression(IntEnum):
+    """What `compression=` may be, numbered as in seed 001 (permessage-deflate, RFC 7692)."""
+
+    DISABLED = 0
+    """Neither offered nor accepted."""
+    CONTEXT_TAKEOVER = 1
+    """Each message is compressed with what the ones before it held: smallest, but both ends keep
+    state between messages."""
+    NO_CONTEXT = 2
+    """Each message is compressed by itself; no state is kept between messages."""
+
+
 _NEVER_SENT = frozenset(
     {
         CloseCode.RESERVED,

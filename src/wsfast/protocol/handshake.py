@@ -16,6 +16,13 @@ from http.client import responses
 import h11
 
 from wsfast.protocol.errors import ConnectError, HandshakeError, StatusError
+from wsfast.protocol.extensions import (
+    Deflate,
+    ExtensionError,
+    accept_answer,
+    answer_offers,
+    make_offer,
+)
 from wsfast.protocol.headers import Headers, split_tokens
 from wsfast.protocol.http1 import MAX_HEAD_BYTES, HTTPReader, Pairs, brief, decode, encode
 from wsfast.protocol.options import ClientOptions, ServerOptions
@@ -103,6 +110,7 @@ class ClientHandshake(HTTPReader):
         self._key = base64.b64encode(os.urandom(16)).decode()
         self.response: Response | None = None
         self.subprotocol: str | None = None
+        self.deflate: Deflate | None = None
         request = h11.Request(method="GET", target=url.target, headers=encode(self._headers(url)))
         self.request_bytes = self._send(request) + self._send(h11.EndOfMessage())
 
@@ -123,6 +131,9 @@ class ClientHandshake(HTTPReader):
         ]
         if options.protocols:
             pairs.append(("Sec-WebSocket-Protocol", ", ".join(options.protocols)))
+        extension = make_offer(options)
+        if extension is not None:
+            pairs.append(("Sec-WebSocket-Extensions", extension))
         if options.origin is not None:
             pairs.append(("Origin", options.origin))
         if options.user_agent is not None:
@@ -176,8 +187,10 @@ class ClientHandshake(HTTPReader):
             accept.encode("latin-1"), accept_value(self._key).encode()
         ):
             raise HandshakeError("wrong or missing Sec-WebSocket-Accept: not a WebSocket server?")
-        if _tokens(headers, "Sec-WebSocket-Extensions"):
-            raise HandshakeError("the server chose an extension that was not offered")
+        try:
+            self.deflate = accept_answer(headers.get_all("Sec-WebSocket-Extensions"), self._options)
+        except ExtensionError as exc:
+            raise HandshakeError(f"the server's answer: {exc}") from exc
         chosen = headers.get_all("Sec-WebSocket-Protocol")
         if chosen:
             subprotocol = _single(headers, "Sec-WebSocket-Protocol")
@@ -195,9 +208,11 @@ class ServerHandshake(HTTPReader):
         self._options = options
         self._origins = OriginPolicy(options.origins)
         self._key = ""
+        self._extension: str | None = None
         self._has_body = True  # of the response to the request, if that is refused
         self.request: Request | None = None
         self.subprotocol: str | None = None
+        self.deflate: Deflate | None = None
 
     def feed(self, data: bytes) -> bool:
         """Takes what the client sent; True once there is an acceptable `request`.
@@ -247,10 +262,19 @@ class ServerHandshake(HTTPReader):
         if key is None or not _is_key(key):
             raise Refusal(400, "Wrong or missing Sec-WebSocket-Key.")
         self._key = key
+        self._choose_extension(headers)
         if len(headers.get_all("Origin")) > 1 or not self._origins.allows(
             headers.get("Origin"), headers.get("Host")
         ):
             raise Refusal(403, "This origin is not allowed.")
+
+    def _choose_extension(self, headers: Headers) -> None:
+        try:
+            answer = answer_offers(headers.get_all("Sec-WebSocket-Extensions"), self._options)
+        except ExtensionError as exc:
+            raise Refusal(400, f"Bad request: {exc}.") from exc
+        if answer is not None:
+            self.deflate, self._extension = answer
 
     def accept(self) -> bytes:
         """The response that upgrades; chooses the subprotocol that the server prefers."""
@@ -264,6 +288,8 @@ class ServerHandshake(HTTPReader):
         ]
         if self.subprotocol is not None:
             pairs.append(("Sec-WebSocket-Protocol", self.subprotocol))
+        if self._extension is not None:
+            pairs.append(("Sec-WebSocket-Extensions", self._extension))
         response = h11.InformationalResponse(
             status_code=101,
             reason=b"Switching Protocols",

@@ -7,7 +7,10 @@ from typing import Any, ClassVar, TypeAlias, overload
 
 from wsfast.protocol.errors import InvalidOption
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+"""A pattern for the tokens of RFC 9110, section 5.6.2."""
+
+_TOKEN = re.compile(TOKEN)
 _FORBIDDEN_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _OWNED_BY_HANDSHAKE = frozenset(
     {

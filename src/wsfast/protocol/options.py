@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_args
 
 from wsfast._version import __version__
 from wsfast.protocol import checks
+from wsfast.protocol.constants import Compression
 from wsfast.protocol.durations import Duration, seconds
 from wsfast.protocol.errors import InvalidOption
 from wsfast.protocol.headers import HeadersLike
@@ -26,6 +27,14 @@ ReceiveOverflow = Literal["pause", "drop_oldest"]
 DEFAULT_READ_LIMIT = 16 * 1024 * 1024
 MAX_READ_LIMIT = 134_217_728
 """Bytes in a message (seed 001)."""
+
+MAX_COMPRESSION_THRESHOLD = 104_857_600
+DEFAULT_COMPRESSION_THRESHOLD = {
+    Compression.DISABLED: 128,
+    Compression.CONTEXT_TAKEOVER: 128,
+    Compression.NO_CONTEXT: 512,
+}
+"""Bytes from which on compressing a message pays, without and with what came before (seed 001)."""
 
 
 class OptionsDict(TypedDict, total=False):
@@ -55,6 +64,17 @@ class OptionsDict(TypedDict, total=False):
     """Bytes in a received message, 0 to 134217728; 0 is the default, 16 MiB. Seed 001."""
     max_fragments: int
     """Frames in a received message. Default 131072."""
+    compression: Compression | Literal[0, 1, 2] | str
+    """permessage-deflate (RFC 7692), if the peer agrees: a `Compression` or its number or name.
+    Default `DISABLED`. Seed 001."""
+    compression_threshold: int
+    """Bytes from which on a message is compressed, 0 to 104857600; 0, the default, is 128 with
+    context takeover and 512 without. Seed 001."""
+    compression_level: int
+    """From 1, the fastest, to 9, the smallest. Default 6."""
+    compression_window_bits: int
+    """Binary logarithm, 9 to 15, of the window in bytes that either side compresses with, as far
+    as the peer agrees. Bounds the memory, see `wsfast.protocol.deflate`. Default 12."""
     receive_queue_messages: int
     """Messages that wait to be taken. Default 65536."""
     receive_queue_bytes: int
@@ -109,6 +129,10 @@ class Options:
     pong_timeout: float | None = 20.0
     read_limit: int = DEFAULT_READ_LIMIT
     max_fragments: int = 131_072
+    compression: Compression = Compression.DISABLED
+    compression_threshold: int = DEFAULT_COMPRESSION_THRESHOLD[Compression.DISABLED]
+    compression_level: int = 6
+    compression_window_bits: int = 12
     receive_queue_messages: int = 65_536
     receive_queue_bytes: int = 32 * 1024 * 1024
     send_queue_messages: int = 65_536
@@ -180,6 +204,9 @@ def _checked(given: Mapping[str, Any], cls: type[Options]) -> dict[str, Any]:
     checked = {name: _CHECKS[name](value, name) for name, value in given.items()}
     if checked.get("read_limit") == 0:
         checked["read_limit"] = DEFAULT_READ_LIMIT
+    if not checked.get("compression_threshold"):
+        compression = checked.get("compression", Compression.DISABLED)
+        checked["compression_threshold"] = DEFAULT_COMPRESSION_THRESHOLD[compression]
     return checked
 
 
@@ -208,6 +235,10 @@ _CHECKS: Mapping[str, checks.Check] = {
     "pong_timeout": seconds,
     "read_limit": checks.integer(0, MAX_READ_LIMIT),
     "max_fragments": _count,
+    "compression": checks.compression,
+    "compression_threshold": checks.integer(0, MAX_COMPRESSION_THRESHOLD),
+    "compression_level": checks.integer(1, 9),
+    "compression_window_bits": checks.integer(9, 15),
     "receive_queue_messages": _count,
     "receive_queue_bytes": _size,
     "send_queue_messages": _count,

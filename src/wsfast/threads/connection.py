@@ -90,6 +90,11 @@ class Connection:
         return self._protocol.subprotocol
 
     @property
+    def compressed(self) -> bool:
+        """Whether permessage-deflate was agreed on (RFC 7692)."""
+        return self._protocol.compressed
+
+    @property
     def request(self) -> Request | None:
         """On a server, what the client asked for: path, query, headers, origin."""
         return self._protocol.request
