@@ -5,10 +5,13 @@ import os
 import queue
 import socket
 import ssl
+import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,7 +119,8 @@ def collector() -> Collector:
 class Recorder:
     """Callbacks for `wsfast.connect` that write down what they are called with.
 
-    `log` holds ("open",), ("message", data), ("error", text) and ("close", code, reason).
+    `log` holds ("open",), ("message", data), ("error", text), ("close", code, reason) and
+    ("reconnect", attempt, delay, code, reason).
     """
 
     def __init__(self) -> None:
@@ -132,6 +136,7 @@ class Recorder:
             "on_message": self.on_message,
             "on_error": self.on_error,
             "on_close": self.on_close,
+            "on_reconnect": self.on_reconnect,
         }
 
     def _add(self, *entry: Any) -> None:
@@ -153,6 +158,9 @@ class Recorder:
         self._add("close", code, reason)
         self.closed.set()
 
+    def on_reconnect(self, attempt: int, delay: float, code: int, reason: str) -> None:
+        self._add("reconnect", attempt, delay, code, reason)
+
     @property
     def messages(self) -> list[str | bytes]:
         return [entry[1] for entry in self.log if entry[0] == "message"]
@@ -161,9 +169,18 @@ class Recorder:
     def errors(self) -> list[str]:
         return [entry[1] for entry in self.log if entry[0] == "error"]
 
-    def wait_messages(self, count: int, timeout: float = JOIN) -> list[str | bytes]:
+    def of(self, kind: str) -> list[tuple[Any, ...]]:
+        """The entries of a kind, without it."""
+        return [entry[1:] for entry in self.log if entry[0] == kind]
+
+    def wait(self, kind: str, count: int = 1, timeout: float = JOIN) -> list[tuple[Any, ...]]:
+        """As `of`, once there are so many."""
         with self._changed:
-            assert self._changed.wait_for(lambda: len(self.messages) >= count, timeout), self.log
+            assert self._changed.wait_for(lambda: len(self.of(kind)) >= count, timeout), self.log
+        return self.of(kind)
+
+    def wait_messages(self, count: int, timeout: float = JOIN) -> list[str | bytes]:
+        self.wait("message", count, timeout)
         return self.messages
 
     def wait_closed(self, timeout: float = JOIN) -> tuple[int, str]:
@@ -222,6 +239,12 @@ class RawListener:
         self._sockets.append(peer.sock)
         return peer
 
+    def expect_nobody(self) -> None:
+        """Fails if somebody else has connected."""
+        self._listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            self._listener.accept()
+
     def close(self) -> None:
         for sock in self._sockets:
             sock.close()
@@ -257,6 +280,58 @@ def black_hole_url() -> Iterator[str]:
         yield f"ws://127.0.0.1:{listener.getsockname()[1]}/"
         for caller in callers:
             caller.close()
+
+
+ENDS_WITHIN = 30.0
+"""Seconds for a whole script, the start of the interpreter included."""
+
+SCRIPT_PRELUDE = """
+import os, signal, ssl, sys, threading
+import wsfast
+
+def connect(url, **arguments):
+    # The id of a connection that is open.
+    opened = threading.Event()
+    context = ssl.create_default_context(cafile=sys.argv[1]) if url.startswith("wss") else None
+    number = wsfast.connect(url, on_open=opened.set, ssl_context=context, **arguments)
+    assert opened.wait(10)
+    return number
+
+def wait_message(number):
+    tick = threading.Event()
+    while not (messages := wsfast.get_messages(number)):
+        assert wsfast.is_connected(number), wsfast.get_state(number)
+        tick.wait(0.001)
+    return messages
+
+def check_echo(number, text):
+    assert wsfast.send(number, text), wsfast.get_state(number)
+    assert wait_message(number) == [text]
+"""
+
+
+@pytest.fixture
+def run_script(tmp_path: Path, certificates: Any) -> Callable[..., str]:
+    """Runs a script, which must exit with 0 and write nothing to stderr; returns its stdout."""
+    authority = tmp_path / "authority.pem"
+    certificates.authority.cert_pem.write_to_path(authority)
+
+    def run(script: str, *arguments: str) -> str:
+        path = tmp_path / "script.py"
+        path.write_text(SCRIPT_PRELUDE + textwrap.dedent(script))
+        # From Python 3.12 on, fork warns if there are threads, which is what is tested here.
+        warnings = ["-W", "error", "-W", "ignore:This process:DeprecationWarning"]
+        done = subprocess.run(
+            [sys.executable, *warnings, str(path), str(authority), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=ENDS_WITHIN,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    return run
 
 
 def _descriptors() -> set[str]:

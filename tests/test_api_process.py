@@ -4,9 +4,6 @@ Each test runs a script in an interpreter of its own, against a server in this o
 """
 
 import os
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,59 +11,7 @@ from typing import Any
 import pytest
 import raw_peers
 
-ENDS_WITHIN = 30.0
-"""Seconds for a whole script, the start of the interpreter included."""
-
-PRELUDE = """
-import os, signal, ssl, sys, threading
-import wsfast
-
-def connect(url, **arguments):
-    # The id of a connection that is open.
-    opened = threading.Event()
-    context = ssl.create_default_context(cafile=sys.argv[1]) if url.startswith("wss") else None
-    number = wsfast.connect(url, on_open=opened.set, ssl_context=context, **arguments)
-    assert opened.wait(10)
-    return number
-
-def wait_message(number):
-    tick = threading.Event()
-    while not (messages := wsfast.get_messages(number)):
-        assert wsfast.is_connected(number), wsfast.get_state(number)
-        tick.wait(0.001)
-    return messages
-
-def check_echo(number, text):
-    assert wsfast.send(number, text), wsfast.get_state(number)
-    assert wait_message(number) == [text]
-"""
-
 RunScript = Callable[..., str]
-
-
-@pytest.fixture
-def run_script(tmp_path: Path, certificates: Any) -> RunScript:
-    """Runs a script, which must exit with 0 and write nothing to stderr; returns its stdout."""
-    authority = tmp_path / "authority.pem"
-    certificates.authority.cert_pem.write_to_path(authority)
-
-    def run(script: str, *arguments: str) -> str:
-        path = tmp_path / "script.py"
-        path.write_text(PRELUDE + textwrap.dedent(script))
-        # From Python 3.12 on, fork warns if there are threads, which is what is tested here.
-        warnings = ["-W", "error", "-W", "ignore:This process:DeprecationWarning"]
-        done = subprocess.run(
-            [sys.executable, *warnings, str(path), str(authority), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=ENDS_WITHIN,
-            check=False,
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-        return done.stdout
-
-    return run
-
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 

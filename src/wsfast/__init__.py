@@ -24,6 +24,7 @@ from wsfast.api import (
 from wsfast.api import list as list
 from wsfast.protocol.constants import CloseCode, Compression, State
 from wsfast.protocol.errors import InvalidOption, InvalidURL, WebSocketError
+from wsfast.protocol.reconnect import Reconnect
 
 COMPRESSION = Compression
 """The name of seed 001."""
@@ -35,6 +36,7 @@ __all__ = [
     "ConnectionInfo",
     "InvalidOption",
     "InvalidURL",
+    "Reconnect",
     "State",
     "WebSocketError",
     "__version__",

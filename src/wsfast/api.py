@@ -13,6 +13,9 @@ Each connection has a thread of its own that opens it, reads, and runs its callb
 overlap and keep their order: `on_open`, then messages, then exactly one `on_close`, with `on_error`
 before it if there was an error. While a callback runs, its connection is not read from.
 
+With `reconnect=`, an id outlives its connections: one that is lost is opened again, after a delay,
+by the same thread. See `connect`.
+
 `_lock` guards the registry and is not held while a callback runs or a connection is used.
 """
 
@@ -32,6 +35,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from wsfast.protocol.constants import CloseCode, State
 from wsfast.protocol.errors import InvalidURL, WebSocketError
 from wsfast.protocol.options import ClientOptionsDict, client_options
+from wsfast.protocol.reconnect import ReconnectLike, reconnect_policy
 from wsfast.protocol.url import parse_url
 from wsfast.threads.session import Callback, Callbacks, Session
 from wsfast.threads.session import current as _current
@@ -89,6 +93,8 @@ class _Registry:
     def after_fork(self) -> None:
         """In the child: another thread may have held the lock; the connections know themselves."""
         self._lock = threading.Lock()
+        for session in self._sessions.values():
+            session.after_fork()
 
     def number(self) -> int:
         with self._lock:
@@ -123,14 +129,14 @@ class _Registry:
             ended = self._ended.get(number)
             return self._sessions.get(number) if ended is None else ended[0]
 
-    def active(self) -> builtins.list[Session]:
-        with self._lock:
-            sessions = [*self._sessions.values()]
-        return [session for session in sessions if session.active]
-
     def running(self) -> builtins.list[Session]:
+        """Those whose thread has not come to its end."""
         with self._lock:
             return [*self._sessions.values()]
+
+    def active(self) -> builtins.list[Session]:
+        """Those of them that have not ended for their callers."""
+        return [session for session in self.running() if session.active]
 
 
 _registry = _Registry()
@@ -143,6 +149,9 @@ def connect(
     on_close: Callback = None,
     on_error: Callback = None,
     user_data: Any = _UNSET,
+    *,
+    on_reconnect: Callback = None,
+    reconnect: ReconnectLike = False,
     **options: Unpack[ClientOptionsDict],
 ) -> int:
     """Opens a connection in the background (seed 004: `xoron_websocket_connect`).
@@ -159,11 +168,31 @@ def connect(
         on_error: called with a text. It holds "connection refused", "timeout" or "TLS" where that
             is what happened.
         user_data: if given, the last argument of every callback.
+        on_reconnect: called with what will happen and why, before each wait for another attempt:
+            the number of the attempt (1 is the first in a row), the delay in seconds as a float,
+            and the code and reason that `on_close` would have got. It may `close(current())`.
+        reconnect: True, or a `Reconnect`, or a mapping of its fields. See below.
         options: see `wsfast.protocol.options.ClientOptionsDict`; a duration is a number of
             milliseconds, a Go duration string such as "1m30s", or a `timedelta`.
 
     Returns an id above 0, which is never used again; or 0 for a bad URL, after `on_error` was
     called with what is wrong.
+
+    With `reconnect`, a connection that could not be opened or has ended is opened again, under the
+    same id, until `close` or `disconnect_all`:
+
+    - What ends it for good: a refused certificate, an HTTP status below 500 or another answer that
+      is no upgrade, a protocol violation or a message beyond `read_limit`, a close of the peer's
+      with 1002, 1003 or 1007 to 1010, and the last of `Reconnect.attempts`. All else is tried
+      again, a close with 1000 too; if yours means "do not come back", close in `on_reconnect`.
+    - `on_open` is called for each connection and `on_error` for each error, then `on_reconnect`;
+      `on_close` once, at the very end.
+    - From the loss until the next connection is open the state is "connecting": `is_connected` and
+      `send` are False, and a `close` ends it at once, with 1006 for `on_close`.
+    - Messages that have arrived are delivered, or stay for `get_messages`, in order. What was sent
+      arrives at most once: nothing is sent again, because nobody knows what the peer has read.
+      `on_error` tells how many messages were still queued here. Have the peer acknowledge what
+      must not be lost.
 
     Raises `TypeError` for an unknown option or a wrong type, `InvalidOption` (a `ValueError`) for a
     wrong value. Then nothing has been sent.
@@ -173,6 +202,7 @@ def connect(
         "on_open": on_open,
         "on_close": on_close,
         "on_error": on_error,
+        "on_reconnect": on_reconnect,
     }
     for name, callback in callbacks.items():
         if callback is not None and not callable(callback):
@@ -180,10 +210,11 @@ def connect(
         if callback is not None and user_data is not _UNSET:
             callbacks[name] = _with_user_data(callback, user_data)
     checked = client_options(**options)
+    policy = reconnect_policy(reconnect)
     number = _registry.number()
     guarded = Callbacks(number, callbacks)
     try:
-        session = Session(number, parse_url(url), checked, guarded, _registry.ended)
+        session = Session(number, parse_url(url), checked, guarded, policy, _registry.ended)
         _registry.add(session)
         _start(session)
     except (InvalidURL, _NoThread) as exc:
@@ -217,7 +248,7 @@ def send(id: int, data: "str | Buffer") -> bool:
     """Sends a message: `str` as text, bytes-like data as binary (seed 004).
 
     Returns True once the message is sent or queued. False, and nothing was queued: while
-    connecting, after the end, for an unknown id, or when the send queue had no room within
+    connecting (again), after the end, for an unknown id, or when the send queue had no room within
     `write_timeout`.
 
     Raises `TypeError` for other data, `ValueError` for a `str` with lone surrogates.
@@ -236,8 +267,8 @@ def send(id: int, data: "str | Buffer") -> bool:
 def close(id: int, code: int = CloseCode.NORMAL, reason: str = "") -> bool:
     """Begins to close a connection, after what is queued, and does not wait (seed 004).
 
-    `on_close` follows by `close_timeout` at the latest. Returns False for an unknown id, True
-    otherwise, also if it is closed or closing already.
+    It is not opened again. `on_close` follows by `close_timeout` at the latest. Returns False
+    for an unknown id, True otherwise, also if it is closed or closing already.
 
     Raises `TypeError` or `ValueError` for a code or reason that may not be sent (RFC 6455, 7.4).
     """
@@ -284,6 +315,7 @@ def get_state(id: int) -> str:
     """One of "disconnected", "connecting", "connected", "closing", "error" (seed 004).
 
     "error" if the connection has ended because of one. "disconnected" for an unknown id.
+    "connecting" also from a loss to the next connection, with `reconnect`.
     """
     session = _registry.get(id)
     return (State.DISCONNECTED if session is None else session.state).label
@@ -296,8 +328,8 @@ def get_url(id: int) -> str:
 
 
 def disconnect_all() -> None:
-    """Closes all connections with code 1000 and does not wait (seed 004)."""
-    for session in _registry.active():
+    """Closes all connections with code 1000 and does not wait (seed 004). None is opened again."""
+    for session in _registry.running():
         session.close(CloseCode.NORMAL, "")
 
 

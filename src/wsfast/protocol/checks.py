@@ -34,6 +34,19 @@ def integer(least: int, most: int) -> Check:
     return check
 
 
+def real(least: float, most: float) -> Check:
+    """Make a check for a number within bounds, both included."""
+
+    def check(value: Any, name: str) -> float:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise TypeError(f"{name} must be a number, not {type(value).__name__}")
+        if not least <= value <= most:  # which NaN is not either
+            raise InvalidOption(f"{name} must be between {least} and {most}")
+        return value
+
+    return check
+
+
 def choice(allowed: Sequence[str]) -> Check:
     """Make a check for one of some words."""
 

@@ -215,6 +215,10 @@ class Connection:
         """All messages in the inbox, in order; does not wait."""
         return self._reader.take_all()
 
+    def keep(self, messages: Sequence[Message]) -> None:
+        """Puts messages into the inbox, before all that will come."""
+        self._reader.keep(messages)
+
     # -------------------------------------------------------------- sending
 
     def send(self, data: "str | Buffer") -> None:
@@ -226,6 +230,15 @@ class Connection:
         `SendTimeout`, `QueueFull`, `ConnectionClosed` after the end; then nothing was queued.
         """
         self._writer.send(data)
+
+    @property
+    def unsent(self) -> int:
+        """Messages that `send` has taken and that have not been handed to the system whole.
+
+        No more than this many: of those that leave in one piece all count until all are gone.
+        """
+        with self._lock:
+            return self._writer.unsent
 
     def ping(self, data: "Buffer | None" = None) -> int:
         """Sends a ping and returns its number, for `wait_pong`; by default with data of its own.

@@ -6,8 +6,8 @@ writes and this is no burst; otherwise the write thread, started when first need
 that has gathered with one system call. So a lone message leaves at once and a burst costs few
 system calls, and bytes leave in the order in which they were framed.
 
-The connection's lock guards every field but `_wire`, which belongs to the role. It is not held
-while encoding or sending.
+The connection's lock guards every field but `_wire` and `_sent`, which belong to the role. It is
+not held while encoding or sending.
 """
 
 import contextlib
@@ -59,6 +59,9 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._thread_has_role = False
         self._wire = memoryview(b"")  # encoded and not sent yet
+        self._accepted = 0  # messages, ever; of these are
+        self._taken = 0  # those that the writing role has taken from the protocol
+        self._sent = 0  # those that have left
         self._in_flight = 0  # bytes taken from the protocol and not all sent yet
         self._broken = False  # the stream takes no more
         self._sent_all = False  # and half-closed
@@ -73,6 +76,11 @@ class Writer:
     def busy(self) -> bool:
         """Whether somebody writes. The lock must be held."""
         return self._writing
+
+    @property
+    def unsent(self) -> int:
+        """As `Connection.unsent`. The lock must be held."""
+        return self._accepted - self._sent
 
     def heard(self) -> None:
         """Something was received: what is sent next is an answer, not part of a burst."""
@@ -90,6 +98,7 @@ class Writer:
         with self._lock:
             self._wait_for_room(data)
             self._protocol.send(data)
+            self._accepted += 1
             if self._writing:
                 return  # whoever writes takes this along
             if not self._heard and time.monotonic() - self._sent_at < BURST_GAP:
@@ -141,6 +150,7 @@ class Writer:
         """With the lock held: takes the role, or keeps it, and what the protocol has gathered."""
         data = self._protocol.data_to_send()
         self._in_flight = len(data)
+        self._taken = self._accepted
         self._writing = True
         return data
 
@@ -173,6 +183,7 @@ class Writer:
                 if not sent:
                     return False
                 self._wire = self._wire[sent:]
+            self._sent = self._taken
         except (OSError, ValueError, MemoryError):
             # Reading goes on: what the peer sent before it went away is still to be delivered.
             self._broken = True
