@@ -13,6 +13,7 @@ import os
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -214,6 +215,11 @@ class Connection:
     def take_all(self) -> list[Message]:
         """All messages in the inbox, in order; does not wait."""
         return self._reader.take_all()
+
+    def hand_over(self, to: deque[Message]) -> None:
+        """Moves all messages in the inbox to the end of `to`. Whoever looks into the inbox first
+        and then there, on any thread, misses none."""
+        self._reader.hand_over(to)
 
     def keep(self, messages: Sequence[Message]) -> None:
         """Puts messages into the inbox, before all that will come."""

@@ -11,6 +11,7 @@ network or while messages are delivered.
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from wsfast.protocol.connection import Connection as Protocol
@@ -307,6 +308,11 @@ class Reader:
         with self._lock:
             self._space.notify_all()
             return self._inbox.take_all()
+
+    def hand_over(self, to: deque[Message]) -> None:
+        """As `Connection.hand_over`."""
+        with self._lock:
+            to.extend(self._inbox.take_all())
 
     def wait_pong(self, number: int, timeout: float | None) -> bool:
         """As `Connection.wait_pong`."""

@@ -141,9 +141,11 @@ class Session:
     def take_all(self) -> list[Message]:
         """What waits, unless it waits for `on_message`."""
         connection, callbacks = self.connection, self.callbacks
+        messages: list[Message] = []
         if connection is not None and callbacks is not None:
-            return [] if callbacks.on_message else connection.take_all()
-        messages = []
+            if callbacks.on_message:
+                return []
+            messages = connection.take_all()  # first: if it ends now, the rest goes to `_left`
         while self._left:
             with contextlib.suppress(IndexError):  # another thread took it
                 messages.append(self._left.popleft())
@@ -228,7 +230,7 @@ class Session:
         if error is not None:
             callbacks.call("on_error", str(error))
         callbacks.call("on_close", *_code_and_reason(connection))
-        self._left.extend(connection.take_all())
+        connection.hand_over(self._left)
         size = sum(map(len, self._left))
         self.dial = self.callbacks = None
         self._on_ended(self, size)
