@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import trustme
-from raw_peers import RawServerPeer
+from raw_peers import Handler, RawServer, RawServerPeer
 
 import wsfast
 from wsfast.server import Connection, Server, serve
@@ -256,6 +256,26 @@ def raw_listener() -> Iterator[RawListener]:
     listener = RawListener()
     yield listener
     listener.close()
+
+
+@pytest.fixture
+def raw_servers() -> Iterator[list[RawServer]]:
+    """Those that the test has started with `raw_server`."""
+    servers: list[RawServer] = []
+    yield servers
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def raw_server(raw_servers: list[RawServer]) -> Callable[..., RawServer]:
+    """Starts servers that speak bytes: `raw_server(handle, context=None)`."""
+
+    def start(handle: Handler, context: Any = None, receive_buffer: int | None = None) -> RawServer:
+        raw_servers.append(RawServer(handle, context, receive_buffer))
+        return raw_servers[-1]
+
+    return start
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from raw_peers import TIMEOUT, Handler, RawServer
+from raw_peers import TIMEOUT
 
 import wsfast
 from wsfast.protocol.options import client_options
@@ -26,26 +26,6 @@ def quick_collections() -> Iterator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
-
-
-@pytest.fixture
-def raw_servers() -> Iterator[list[RawServer]]:
-    """Those that the test has started with `raw_server`."""
-    servers: list[RawServer] = []
-    yield servers
-    for server in servers:
-        server.stop()
-
-
-@pytest.fixture
-def raw_server(raw_servers: list[RawServer]) -> Callable[..., RawServer]:
-    """Starts servers that speak bytes: `raw_server(handle, context=None)`."""
-
-    def start(handle: Handler, context: Any = None, receive_buffer: int | None = None) -> RawServer:
-        raw_servers.append(RawServer(handle, context, receive_buffer))
-        return raw_servers[-1]
-
-    return start
 
 
 @pytest.fixture

@@ -168,6 +168,14 @@ CLIENT = {
     ),
     "origin": VALUE,
     "user_agent": VALUE,
+    "proxy": (
+        [0, 1, 5, b"http://proxy", ["http://proxy"], object()],
+        ["", "proxy", "proxy:3128", "ws://proxy", "ftp://proxy", "http://", "http://proxy:0"]
+        + ["http://proxy/path", "http://a b", "http://[::1", "http://127.1", "http://a\r\nb"]
+        + ["http://u%0d%0aser:pw@proxy", "socks4://user:pw@proxy", "socks5://user@proxy"],
+    ),
+    "proxy_ssl_context": ([True, "yes", ssl.SSLContext, object()], []),
+    "max_redirects": ([None, True, 1.0, "1"], [-1, 21]),
 }
 SERVER = {
     **BOTH,
@@ -260,6 +268,8 @@ def test_an_unknown_option(name: str, untouched_port: int) -> None:
         {"ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)},
         {"user_agent": "a", "headers": {"User-Agent": "b"}},
         {"origin": "http://a", "headers": {"origin": "http://b"}},
+        {"proxy": "http://proxy", "proxy_ssl_context": ssl.create_default_context()},
+        {"proxy": None, "proxy_ssl_context": ssl.create_default_context()},
     ],
 )
 def test_options_that_contradict_each_other(options: Any, untouched_port: int) -> None:

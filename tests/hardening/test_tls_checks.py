@@ -18,7 +18,7 @@ from raw_peers import BINARY, RawServer, RawServerPeer, frame
 
 import wsfast
 from wsfast.protocol.errors import CertificateError, TLSError
-from wsfast.threads.client import _default_context
+from wsfast.threads.secure import default_context
 
 Fails = Callable[..., str]
 Dial = Callable[..., Any]
@@ -146,7 +146,7 @@ def test_the_systems_authorities_are_trusted_but_not_common_names(
     """RFC 9525, section 2: a name in the subject alone names no server."""
     certificates.authority.cert_pem.write_to_path(tmp_path / "authority.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-    _default_context.cache_clear()
+    default_context.cache_clear()
     try:
         number, _ = open_raw(certificates.server)
         assert wsfast.is_connected(number)
@@ -155,7 +155,7 @@ def test_the_systems_authorities_are_trusted_but_not_common_names(
         assert "TLS" in told
         assert "Hostname mismatch" in told
     finally:
-        _default_context.cache_clear()
+        default_context.cache_clear()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -66,6 +66,9 @@ def test_defaults_of_a_client() -> None:
     assert options.server_name is None
     assert options.origin is None
     assert options.user_agent == f"wsfast/{__version__}"
+    assert options.proxy is True
+    assert options.proxy_ssl_context is None
+    assert options.max_redirects == 0
 
 
 def test_defaults_of_a_server() -> None:
@@ -327,3 +330,26 @@ def test_max_connections() -> None:
     assert server_options(max_connections=1).max_connections == 1
     with pytest.raises(InvalidOption, match=r"^max_connections"):
         server_options(max_connections=0)
+
+
+def test_max_redirects() -> None:
+    assert client_options(max_redirects=20).max_redirects == 20
+    for wrong in -1, 21:
+        with pytest.raises(InvalidOption, match="^max_redirects must be between 0 and 20$"):
+            client_options(max_redirects=wrong)
+    with pytest.raises(TypeError, match="^max_redirects must be an int"):
+        client_options(max_redirects=True)
+
+
+def test_proxy_ssl_context() -> None:
+    context = ssl.create_default_context()
+    for proxy in (True, "https://proxy"):
+        options = client_options(proxy=proxy, proxy_ssl_context=context)
+        assert options.proxy_ssl_context is context
+    for contradiction in (False, None, "http://proxy", "socks5://proxy"):
+        with pytest.raises(InvalidOption, match="^proxy_ssl_context contradicts proxy"):
+            client_options(proxy=contradiction, proxy_ssl_context=context)
+    with pytest.raises(InvalidOption, match="^proxy_ssl_context is for the other side"):
+        client_options(proxy_ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    with pytest.raises(TypeError, match="^proxy_ssl_context must be an ssl.SSLContext"):
+        client_options(proxy_ssl_context=True)

@@ -13,6 +13,7 @@ from wsfast.protocol.durations import seconds
 from wsfast.protocol.errors import InvalidOption, InvalidURL
 from wsfast.protocol.headers import check_headers, check_token, check_value
 from wsfast.protocol.origins import OriginPolicy
+from wsfast.protocol.proxy import Proxy, parse_proxy
 from wsfast.protocol.url import ascii_host
 
 if TYPE_CHECKING:
@@ -127,6 +128,18 @@ def server_name(value: Any, name: str) -> str:
     try:
         return str(IPv6Address(value)) if ":" in value else ascii_host(value)
     except (AddressValueError, InvalidURL) as error:
+        raise InvalidOption(f"{name}: {error}") from None
+
+
+def proxy(value: Any, name: str) -> Proxy | bool:
+    """Check a proxy's URL; True for the environment's proxy, False and None for none."""
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, a bool or None, not {type(value).__name__}")
+    try:
+        return parse_proxy(value)
+    except InvalidURL as error:
         raise InvalidOption(f"{name}: {error}") from None
 
 

@@ -28,11 +28,14 @@ from wsfast.protocol.errors import (
     ConnectTimeout,
     HandshakeError,
     ProtocolError,
+    RedirectError,
+    StatusError,
     WebSocketError,
 )
 from wsfast.protocol.handshake import ClientHandshake, Refusal, Request, Response, ServerHandshake
 from wsfast.protocol.keepalive import Keepalive, later, reached
 from wsfast.protocol.options import ClientOptions, Options, ServerOptions
+from wsfast.protocol.redirects import Hop, follow
 from wsfast.protocol.url import URL
 
 if TYPE_CHECKING:
@@ -96,6 +99,8 @@ class Connection:
         self.close_code: int | None = None
         self.close_reason = ""
         self.handshake = handshake
+        self.redirect: Hop | None = None
+        self._hop: Hop | None = None  # of a client: what it connects to
         self._options = options
         self._server = isinstance(handshake, ServerHandshake)
         self._decoder = self._make_decoder(compression=False)
@@ -120,11 +125,19 @@ class Connection:
         )
 
     @classmethod
-    def client(cls, url: URL, options: ClientOptions, now: float) -> "Connection":
-        """The client's end; `data_to_send` holds the request at once."""
+    def client(
+        cls, url: URL, options: ClientOptions, now: float, *, followed: int = 0
+    ) -> "Connection":
+        """The client's end; `data_to_send` holds the request at once.
+
+        If the server redirects, which takes `max_redirects`, it remains CONNECTING with `redirect`
+        set to where: the driver then leaves it for another, made with the same `now`, which is
+        when the opening began.
+        """
         handshake = ClientHandshake(url, options)
         connection = cls(handshake, options, now)
         connection._http_out = handshake.request_bytes
+        connection._hop = Hop(url, options, followed)
         return connection
 
     @classmethod
@@ -133,6 +146,11 @@ class Connection:
         return cls(ServerHandshake(options), options, now)
 
     # -------------------------------------------------------------- what was agreed
+
+    @property
+    def url(self) -> URL | None:
+        """What a client connects to."""
+        return None if self._hop is None else self._hop.url
 
     @property
     def request(self) -> Request | None:
@@ -279,11 +297,20 @@ class Connection:
             self._refuse(refusal, now)
             return ()
         except HandshakeError as error:
-            self.abandon(error)
+            self._not_upgraded(error)
             return ()
         if complete and not self._server:
             return self._open(now)
         return ()
+
+    def _not_upgraded(self, error: HandshakeError) -> None:
+        if isinstance(error, StatusError) and self._hop is not None:
+            try:
+                self.redirect = follow(error.status, error.headers, self._hop)
+            except RedirectError as refused:
+                error = refused
+        if self.redirect is None:
+            self.abandon(error)
 
     def accept(self, now: float) -> Sequence[Message]:
         """Answers the `request` with the upgrade. Returns messages that came along with it.

@@ -110,6 +110,26 @@ class StatusError(HandshakeError):
         self.retryable = status >= 500
 
 
+class RedirectError(HandshakeError):
+    """The server redirected the handshake to where the client does not go."""
+
+
+class ProxyError(ConnectError):
+    """The proxy could not be reached, or did not open the way to the server.
+
+    Attributes:
+        status: that of an HTTP proxy's answer; None if there was none.
+        retryable: False if the proxy refuses, for example for want of credentials (407).
+    """
+
+    status: int | None
+
+    def __init__(self, text: str, *, status: int | None = None, retryable: bool = True) -> None:
+        super().__init__(_printable(text))
+        self.status = status
+        self.retryable = retryable
+
+
 class ConnectionClosed(WebSocketError):
     """The connection has ended; raised by what was tried on it afterwards.
 

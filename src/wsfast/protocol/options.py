@@ -17,6 +17,7 @@ from wsfast.protocol.constants import Compression
 from wsfast.protocol.durations import Duration, seconds
 from wsfast.protocol.errors import InvalidOption
 from wsfast.protocol.headers import HeadersLike
+from wsfast.protocol.proxy import Proxy
 
 if TYPE_CHECKING:
     import ssl
@@ -102,6 +103,13 @@ class ClientOptionsDict(OptionsDict, total=False):
     """The Origin header; None (default) sends none. RFC 6455, section 4.1."""
     user_agent: str | None
     """The User-Agent header; None sends none. Default "wsfast/<version>"."""
+    proxy: str | bool | None
+    """The proxy: an http, https, socks4, socks4a, socks5 or socks5h URL; True (default) takes the
+    environment's, see `wsfast.protocol.proxy`; None or False connects directly."""
+    proxy_ssl_context: "ssl.SSLContext | None"
+    """TLS settings for an https proxy; None (default) verifies its certificate."""
+    max_redirects: int
+    """Redirects of the handshake to follow, 0 (default) to 20, see `wsfast.protocol.redirects`."""
 
 
 class ServerOptionsDict(OptionsDict, total=False):
@@ -150,6 +158,9 @@ class ClientOptions(Options):
     server_name: str | None = None
     origin: str | None = None
     user_agent: str | None = f"wsfast/{__version__}"
+    proxy: Proxy | bool = True
+    proxy_ssl_context: "ssl.SSLContext | None" = None
+    max_redirects: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,6 +185,7 @@ def client_options(**options: Unpack[ClientOptionsDict]) -> ClientOptions:
     if checked.get("ssl_context") is not None and checked.get("verify") is False:
         raise InvalidOption("verify=False contradicts ssl_context; set verify_mode there")
     _fit_context(checked, server_side=False)
+    _fit_proxy(checked)
     _one_source(checked, "user_agent", "User-Agent")
     _one_source(checked, "origin", "Origin")
     return ClientOptions(**checked)
@@ -222,6 +234,15 @@ def _fit_context(checked: Mapping[str, Any], *, server_side: bool) -> None:
         checks.context_side(checked["ssl_context"], "ssl_context", server_side=server_side)
 
 
+def _fit_proxy(checked: Mapping[str, Any]) -> None:
+    context, proxy = checked.get("proxy_ssl_context"), checked.get("proxy", True)
+    if context is None:
+        return
+    checks.context_side(context, "proxy_ssl_context", server_side=False)
+    if proxy is False or (isinstance(proxy, Proxy) and proxy.scheme != "https"):
+        raise InvalidOption("proxy_ssl_context contradicts proxy, which is not an https:// URL")
+
+
 _count = checks.integer(1, 2**31 - 1)
 _size = checks.integer(1, sys.maxsize)
 _CHECKS: Mapping[str, checks.Check] = {
@@ -250,6 +271,9 @@ _CHECKS: Mapping[str, checks.Check] = {
     "server_name": checks.optional(checks.server_name),
     "origin": checks.optional(checks.header_value),
     "user_agent": checks.optional(checks.header_value),
+    "proxy": checks.proxy,
+    "proxy_ssl_context": checks.context,
+    "max_redirects": checks.integer(0, 20),
     "origins": checks.optional(checks.origins),
     "max_connections": _count,
     "server_header": checks.optional(checks.header_value),

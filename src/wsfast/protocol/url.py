@@ -54,10 +54,10 @@ class URL:
     @property
     def redacted(self) -> str:
         """The URL as it was given, with ``***`` for the password; for logs."""
-        if self.credentials is None:
-            return self.text
         before, authority, after = _cut(self.text)
-        userinfo, _, address = authority.rpartition("@")
+        userinfo, at, address = authority.rpartition("@")
+        if not at:
+            return self.text
         user, colon, _ = userinfo.partition(":")
         return f"{before}{user}{colon}{'***' if colon else ''}@{address}{after}"
 
@@ -76,22 +76,12 @@ def parse_url(url: str) -> URL:
         InvalidURL: anything that is no WebSocket URL. The text never quotes the URL, whose parts
             may be a mistyped password.
     """
-    if not isinstance(url, str):
-        raise TypeError(f"URL must be a str, not {type(url).__name__}")
-    if len(url) > MAX_LENGTH:
-        raise InvalidURL(f"URL is longer than {MAX_LENGTH} characters")
-    if _FORBIDDEN.search(url):
-        raise InvalidURL("URL holds a control character or a backslash")
-    if not url.isascii() and any("\ud800" <= char <= "\udfff" for char in url):
-        raise InvalidURL("URL holds a lone surrogate, which UTF-8 cannot encode")
+    check_characters(url)
     if "#" in url:
         raise InvalidURL("a WebSocket URL has no fragment; write # as %23")
     scheme = _scheme(url)
     _, authority, rest = _cut(url)
-    userinfo, at, address = authority.rpartition("@")
-    if "@" in userinfo:
-        raise InvalidURL("URL has more than one @ before its path; write @ in a password as %40")
-    host, port = _address(address)
+    credentials, host, port = parse_authority(authority)
     default_port = _DEFAULT_PORTS[scheme]
     shown_host = f"[{host}]" if ":" in host else host
     return URL(
@@ -100,9 +90,39 @@ def parse_url(url: str) -> URL:
         port=default_port if port is None else port,
         target=_target(rest),
         host_header=shown_host if port in (None, default_port) else f"{shown_host}:{port}",
-        credentials=_credentials(userinfo) if at else None,
+        credentials=credentials,
         text=url,
     )
+
+
+def check_characters(url: str) -> None:
+    """Check what holds for URLs of every scheme.
+
+    Raises:
+        TypeError: not a str.
+        InvalidURL: too long, or characters that no URL may hold.
+    """
+    if not isinstance(url, str):
+        raise TypeError(f"URL must be a str, not {type(url).__name__}")
+    if len(url) > MAX_LENGTH:
+        raise InvalidURL(f"URL is longer than {MAX_LENGTH} characters")
+    if _FORBIDDEN.search(url):
+        raise InvalidURL("URL holds a control character or a backslash")
+    if not url.isascii() and any("\ud800" <= char <= "\udfff" for char in url):
+        raise InvalidURL("URL holds a lone surrogate, which UTF-8 cannot encode")
+
+
+def parse_authority(authority: str) -> tuple[tuple[str, str] | None, str, int | None]:
+    """Parse what stands between ``://`` and the path: user and password, host, port.
+
+    Raises:
+        InvalidURL: anything that is not of that form.
+    """
+    userinfo, at, address = authority.rpartition("@")
+    if "@" in userinfo:
+        raise InvalidURL("URL has more than one @ before its path; write @ in a password as %40")
+    host, port = _address(address)
+    return _credentials(userinfo) if at else None, host, port
 
 
 def ascii_host(host: str) -> str:

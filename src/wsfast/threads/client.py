@@ -1,17 +1,22 @@
-"""The client's way to an open connection: DNS, TCP, TLS, upgrade, under one deadline."""
+"""The client's way to an open connection: DNS, TCP, proxy, TLS, upgrade, redirects, under one
+deadline."""
 
-import functools
-import ssl
+import threading
 import time
+from collections.abc import Callable
 
 from wsfast.protocol.connection import Connection as Protocol
 from wsfast.protocol.constants import CloseCode, State, check_close
-from wsfast.protocol.errors import TLSError, WebSocketError
+from wsfast.protocol.errors import WebSocketError
 from wsfast.protocol.options import ClientOptions
+from wsfast.protocol.proxy import choose_proxy
+from wsfast.protocol.redirects import Hop
 from wsfast.protocol.url import URL
 from wsfast.threads.connection import Connection
 from wsfast.threads.dial import Cancel, Cancelled, connect_tcp
-from wsfast.threads.stream import PlainStream, Stream, TLSStream
+from wsfast.threads.secure import default_context, over_tls
+from wsfast.threads.stream import PlainStream
+from wsfast.threads.tunnel import open_tunnel
 
 __all__ = ["Dial", "connect"]
 
@@ -19,24 +24,39 @@ __all__ = ["Dial", "connect"]
 class Dial:
     """A connection that is being opened, and may be given up by another thread.
 
-    The connection exists from the start, in state CONNECTING.
+    The connection exists from the start, in state CONNECTING. A redirect puts another in its
+    place, in the same state. `_lock` guards that exchange; order: `_lock`, then `Connection._lock`.
     """
 
-    def __init__(self, url: URL, options: ClientOptions) -> None:
-        self._url = url
-        self._options = options
+    def __init__(
+        self, url: URL, options: ClientOptions, *, allow: Callable[[URL], object] | None = None
+    ) -> None:
+        """`allow` is asked about `url` and about the target of each redirect before anything is
+        sent there; what it raises is what the opening fails with."""
+        self._allow = allow
         self._cancel = Cancel()
-        self._protocol = Protocol.client(url, options, time.monotonic())
-        self.connection = Connection(self._protocol, options)
+        self._lock = threading.Lock()
+        self._began = time.monotonic()
+        self._set(Hop(url, options))
+
+    def _set(self, hop: Hop) -> None:
+        """Begins anew, with nothing left of what was before but the deadline."""
+        self._hop = hop
+        self._protocol = Protocol.client(hop.url, hop.options, self._began, followed=hop.followed)
+        self.connection = Connection(self._protocol, hop.options)
 
     def open(self) -> None:
         """Blocks until the connection is open.
 
-        Raises a `WebSocketError` (`ConnectError` and its subclasses), which is the connection's
-        `error` from then on; or `Cancelled`, after `close`, and then there is no error.
+        Raises a `WebSocketError` (`ConnectError` and its subclasses; `InvalidURL` for a bad proxy
+        in the environment), which is the connection's `error` from then on; or `Cancelled`, after
+        `close`, and then there is no error.
         """
         try:
-            self.connection.start(self._dial())
+            self.connection.start(*self._dial())
+            while self._protocol.redirect is not None:
+                self._follow(self._protocol.redirect)
+                self.connection.start(*self._dial())
         except WebSocketError as error:
             self.connection.abandon(error)
             self._cancel.check()
@@ -50,44 +70,44 @@ class Dial:
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
         """Gives the opening up, or closes the connection if it is open. From any thread."""
         check_close(code, reason)
-        if self.connection.give_up():
+        with self._lock:
+            given_up = self.connection.give_up()
+        if given_up:
             self._cancel.cancel()
         else:
             self.connection.close(code, reason)
 
-    def _dial(self) -> Stream:
-        url, options = self._url, self._options
-        sock = connect_tcp(url.host, url.port, self._protocol.deadline, self._cancel)
+    def _follow(self, hop: Hop) -> None:
+        with self._lock:
+            left = self.connection
+            if left.state is not State.CONNECTING:
+                raise Cancelled("cancelled")
+            self._set(hop)
+        left.abandon(WebSocketError("redirected"))
+
+    def _dial(self) -> tuple[PlainStream, bytes]:
+        """A stream to the server, and what has come through it already."""
+        url, options, deadline = self._hop.url, self._hop.options, self._protocol.deadline
+        if self._allow is not None:
+            self._allow(url)
+        proxy = choose_proxy(url, options.proxy)
+        early = b""
+        if proxy is None:
+            stream = PlainStream(connect_tcp(url.host, url.port, deadline, self._cancel))
+        else:
+            stream, early = open_tunnel(proxy, url, options, deadline, self._cancel)
         if not url.secure:
-            return PlainStream(sock)
-        try:
-            return TLSStream(
-                sock,
-                options.ssl_context or _default_context(options.verify),
-                peer=url.host_header,
-                server_hostname=options.server_name or url.server_name,
-            )
-        except (ValueError, OSError) as exc:
-            sock.close()
-            raise TLSError(f"TLS: cannot be set up for {url.host_header}: {exc}") from exc
+            return stream, early
+        context = options.ssl_context or default_context(options.verify)
+        name = options.server_name or url.server_name
+        return over_tls(stream, context, peer=url.host_header, name=name, early=early), b""
 
 
 def connect(url: URL, options: ClientOptions) -> Connection:
     """Opens a connection on the calling thread; `Connection.receive` takes its messages.
 
-    Raises `ConnectError` or a subclass.
+    Raises `ConnectError` or a subclass; `InvalidURL` for a bad proxy in the environment.
     """
     dial = Dial(url, options)
     dial.open()
     return dial.connection
-
-
-@functools.cache
-def _default_context(verify: bool) -> ssl.SSLContext:
-    """Made once: reading the system's certificates takes longer than a connection."""
-    context = ssl.create_default_context()
-    context.hostname_checks_common_name = False  # no longer a host name (RFC 9525, section 2)
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

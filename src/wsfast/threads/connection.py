@@ -23,6 +23,7 @@ from wsfast.protocol.constants import CloseCode, State
 from wsfast.protocol.errors import ConnectionClosed, ForkedError, WebSocketError
 from wsfast.protocol.handshake import Request, Response
 from wsfast.protocol.options import Options
+from wsfast.protocol.url import URL
 from wsfast.threads.reader import Reader
 from wsfast.threads.stream import Stream
 from wsfast.threads.timers import Timer, timers
@@ -96,6 +97,11 @@ class Connection:
         return self._protocol.compressed
 
     @property
+    def url(self) -> URL | None:
+        """On a client, what it connects to; after redirects, where they have led."""
+        return self._protocol.url
+
+    @property
     def request(self) -> Request | None:
         """On a server, what the client asked for: path, query, headers, origin."""
         return self._protocol.request
@@ -129,11 +135,12 @@ class Connection:
 
     # -------------------------------------------------------------- opening
 
-    def start(self, stream: Stream) -> None:
+    def start(self, stream: Stream, early: bytes = b"") -> None:
         """Opens the connection over `stream`, which is its own from now on: TLS, then the upgrade.
 
-        Blocks until `dial_timeout` at most. Raises the error that the opening failed with. If the
-        connection was closed meanwhile it returns, with the connection at its end.
+        `early` is what the peer has sent already. Blocks until `dial_timeout` at most. Raises the
+        error that the opening failed with. If the connection was closed meanwhile it returns, with
+        the connection at its end; if the server redirects, with the connection still connecting.
         """
         with self._lock:
             if self._protocol.finished:
@@ -144,7 +151,10 @@ class Connection:
         try:
             stream.open(self._protocol.deadline)
             self._writer.start(stream)
-            while self._protocol.state is State.CONNECTING:
+            if early:
+                with self._lock:
+                    self._protocol.feed(early, time.monotonic())
+            while self._protocol.state is State.CONNECTING and self._protocol.redirect is None:
                 self._writer.flush()
                 self._reader.keep(self._reader.read(self._protocol.deadline))
                 self._accept()

@@ -132,6 +132,17 @@ class PlainStream:
     def wait_writable(self) -> None:
         _wait(self.sock, write=True, timeout=None)
 
+    def send_all(self, data: bytes, what: str, deadline: float | None) -> None:
+        """While nobody else writes: sends `data`, and what the transport itself has to say.
+
+        Raises `OSError`; `ConnectTimeout` naming `what` at the deadline.
+        """
+        wire = memoryview(self.encode(data))
+        while wire:
+            if not _wait(self.sock, write=True, timeout=remaining(deadline, what)):
+                continue  # remaining() raises
+            wire = wire[self.send_now(wire) :]
+
     def readable(self) -> bool:
         return _wait(self.sock, write=False, timeout=0)
 
@@ -165,12 +176,14 @@ class TLSStream(PlainStream):
         peer: str,
         server_side: bool = False,
         server_hostname: str | None = None,
+        early: bytes = b"",
     ) -> None:
-        """`peer` is how error texts call the other side."""
+        """`peer` is how error texts call the other side; `early` has been received already."""
         super().__init__(sock)
         self._peer = peer
         self._lock = threading.Lock()
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._incoming.write(early)
         self._at_end = False  # the peer will send nothing more, though TCP may stay open
         self._failure: ssl.SSLError | None = None  # what was received cannot be decrypted
         self._tls = context.wrap_bio(
@@ -181,11 +194,10 @@ class TLSStream(PlainStream):
         what = f"the TLS handshake with {self._peer}"
         try:
             while not self._handshake_step():
-                self._send_all(what, deadline)
+                self.send_all(b"", what, deadline)
                 remaining(deadline, what)  # there may be something to read without end
-                self.wait_readable(deadline)
-                self._receive_ciphertext()
-            self._send_all(what, deadline)
+                self._receive_ciphertext(deadline)
+            self.send_all(b"", what, deadline)
         except ConnectTimeout:
             raise
         except ssl.SSLCertVerificationError as exc:
@@ -207,33 +219,28 @@ class TLSStream(PlainStream):
             return False
         return True
 
-    def _send_all(self, what: str, deadline: float | None) -> None:
-        wire = memoryview(self.encode(b""))
-        while wire:
-            if not _wait(self.sock, write=True, timeout=remaining(deadline, what)):
-                continue  # remaining() raises
-            wire = wire[self.send_now(wire) :]
-
     def _send_alert(self) -> None:
         """Lets the peer know why, if it still listens; nobody here depends on it."""
         with contextlib.suppress(OSError):
             self.send_now(self.encode(b""))
 
-    def _receive_ciphertext(self) -> bool:
-        """Waits for more from the network; False if that was the end."""
-        data = self.sock.recv(CHUNK)
+    def _receive_ciphertext(self, deadline: float | None) -> None:
+        """Waits for more from below, which may be its end."""
+        data = self._receive_raw(deadline)
         with self._lock:
             if data:
                 self._incoming.write(data)
             else:
                 self._incoming.write_eof()
-        return bool(data)
+
+    def _receive_raw(self, deadline: float | None) -> bytes:
+        self.wait_readable(deadline)
+        return self.sock.recv(CHUNK)
 
     def receive_into(self, buffer: "bytearray | memoryview", deadline: float | None = None) -> int:
         size = self._decrypt(buffer)
         while size is None:
-            self.wait_readable(deadline)
-            self._receive_ciphertext()
+            self._receive_ciphertext(deadline)
             size = self._decrypt(buffer)
             # Records that hold no data for us may come without end.
             if size is None and deadline is not None and time.monotonic() >= deadline:
