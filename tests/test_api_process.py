@@ -87,7 +87,7 @@ def test_a_resolver_that_stalls_does_not_hold_the_exit_up(run_script: RunScript)
             threading.Event().wait()
 
         socket.getaddrinfo = stall
-        wsfast.connect("ws://example.invalid/", dial_timeout=None)
+        wsfast.connect("ws://example.invalid/", dial_timeout=None, proxy=None)
         assert entered.wait(10)
         """
     )
