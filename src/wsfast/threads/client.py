@@ -83,6 +83,7 @@ class Dial:
             if left.state is not State.CONNECTING:
                 raise Cancelled("cancelled")
             self._set(hop)
+            self.connection.keep(left.take_all())  # from before, if this is a reconnection
         left.abandon(WebSocketError("redirected"))
 
     def _dial(self) -> tuple[PlainStream, bytes]:
