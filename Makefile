@@ -4,7 +4,7 @@ VENV ?= .venv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint build csrc-test pytest wheel sanitize clean
+.PHONY: help demo test lint build csrc-test pytest conformance wheel sanitize clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -13,10 +13,10 @@ native := setup.py $(wildcard csrc/*.[ch] src/wsfast/codec/*.pyx src/wsfast/code
 say = @printf '\n==> %s\n'
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-18s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-20s%s\n", $$1, $$2 }'
 	@echo
 	@echo 'Variables: PYTHON=$(PYTHON) (the interpreter), VENV=$(VENV) (where things are installed),'
-	@echo 'PYTEST_ARGS (e.g. "tests/codec -x")'
+	@echo 'PYTEST_ARGS (e.g. "tests/codec -x"), CASES (or e.g. "6.4.*,7.1.6")'
 
 demo: $(VENV)/stamp-installed ## Echo over ws:// and wss:// against an embedded server
 	$(py) -m wsfast demo
@@ -42,6 +42,11 @@ csrc-test: ## The tests of the C code
 pytest: $(VENV)/stamp-dev $(VENV)/stamp-installed ## The Python tests; choose some by PYTEST_ARGS
 	$(say) 'pytest'
 	$(py) -m pytest $(PYTEST_ARGS)
+
+CASES ?= all
+conformance: $(VENV)/stamp-installed ## The conformance suite; choose cases by CASES=quick, most, all
+	$(say) 'Autobahn|Testsuite'
+	$(py) tests/conformance/run.py --cases '$(CASES)'
 
 wheel: $(VENV)/stamp-dev ## dist/: the sdist, and a wheel built from it
 	$(py) -m build

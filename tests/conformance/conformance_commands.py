@@ -1,0 +1,44 @@
+"""Running the commands that get the suite, and saying why it cannot be had."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+PATIENCE = 300.0
+"""Seconds for a command; a download from a slow mirror may take some."""
+
+
+class Unavailable(Exception):
+    """The suite cannot be had here. `possible`: it should have been."""
+
+    def __init__(self, reason: str, *, possible: bool = False) -> None:
+        super().__init__(reason)
+        self.possible = possible
+
+
+def run(*command: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+    """Its output. Raises `Unavailable` with what it said last if it fails, or takes too long."""
+    name = Path(command[0]).name
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"{name} took more than {PATIENCE:g} s", possible=True) from None
+    except OSError as exc:
+        raise Unavailable(f"{name}: {exc}") from exc
+    if done.returncode:
+        said = [*done.stdout.splitlines(), *done.stderr.splitlines()]
+        errors = [line for line in said if "error" in line.lower() or line.startswith("E:")]
+        last = (errors or said or ["nothing"])[-1].strip()
+        raise Unavailable(f"{name} ended with {done.returncode}, saying: {last}", possible=True)
+    return done.stdout
