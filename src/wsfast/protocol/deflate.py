@@ -15,9 +15,13 @@ from wsfast.protocol.constants import CloseCode
 
 zlib: Any  # two modules with one interface, of which only one has type stubs
 try:
-    from zlib_ng import zlib_ng as zlib
+    from zlib_ng import zlib_ng
+
+    zlib = zlib_ng
 except ImportError:
-    import zlib
+    import zlib as standard
+
+    zlib = standard
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
