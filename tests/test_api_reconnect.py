@@ -467,13 +467,38 @@ def test_who_takes_messages_all_the_time_gets_all_of_them_in_order(
         reconnect={"initial": "1us", "maximum": "1ms"},
     )
     taken: list[str | bytes] = []
-    while len(taken) < 2000:
+    while len(taken) < 1000:
         taken += wsfast.get_messages(number)
-        assert not recorder.closed.is_set()
+        assert not recorder.closed.wait(0.0001)
     wsfast.close(number)
     recorder.wait_closed()
     taken += wsfast.get_messages(number)
     assert [int(message) for message in taken] == [*range(len(taken))]
+
+
+def test_a_redirect_on_the_way_back_loses_none(raw_listener: Any, recorder: Any) -> None:
+    number = wsfast.connect(
+        raw_listener.url, **without_on_message(recorder), reconnect=SOON, max_redirects=1
+    )
+    accept(raw_listener, frame(TEXT, b"before")).sock.close()
+    peer = raw_listener.accept()
+    assert peer.read_head().startswith(b"GET / ")
+    peer.send(b"HTTP/1.1 307 There\r\nLocation: /there\r\n\r\n")
+    peer = raw_listener.accept()
+    head = peer.read_head()
+    assert head.startswith(b"GET /there ")
+    peer.send(response(head) + frame(TEXT, b"after"))
+    recorder.wait("open", 2)
+    taken = wsfast.get_messages(number)
+    while len(taken) < 2:
+        taken += wsfast.get_messages(number)
+        assert not recorder.closed.wait(0.0001)
+    assert taken == ["before", "after"]
+    peer.send(close_frame(1012))
+    recorder.wait("reconnect", 2)
+    assert raw_listener.accept().read_head().startswith(b"GET / ")  # where it was told to connect
+    wsfast.close(number)
+    recorder.wait_closed()
 
 
 def test_messages_can_be_taken_while_it_waits(raw_listener: Any, recorder: Any) -> None:
