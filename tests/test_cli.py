@@ -1,37 +1,44 @@
 """The command line as users meet it: in a process of its own, with pipes and with a terminal."""
 
+import contextlib
+import importlib
+import io
 import os
 import re
-import select
 import shlex
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
+from raw_peers import close_frame
 
 import wsfast
 from wsfast import cli
 from wsfast.interactive import harmless
+from wsfast.protocol.options import client_options
+from wsfast.protocol.url import parse_url
+from wsfast.threads.client import connect
 
 TIMEOUT = 30.0
 WSFAST = [sys.executable, "-m", "wsfast"]
-# As a program that controls its terminal, so that Ctrl-C there becomes a signal.
-WSFAST_ON_TERMINAL = [
+# It does not wait for a pong as long as for a person.
+IMPATIENT = [
     sys.executable,
     "-c",
-    "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
-    " from wsfast.cli import main; sys.exit(main())",
+    "import sys; from wsfast import cli, interactive; interactive.PONG_TIMEOUT = 0.05;"
+    " sys.exit(cli.main())",
 ]
 
+shell = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
 signals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
-terminals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
 
 
 def run(*args: str, stdin: str | bytes = "", **env: str) -> "subprocess.CompletedProcess[str]":
@@ -50,9 +57,9 @@ def run(*args: str, stdin: str | bytes = "", **env: str) -> "subprocess.Complete
 
 
 @contextmanager
-def started(*args: str) -> Iterator["subprocess.Popen[str]"]:
+def started(*args: str, program: Sequence[str] = WSFAST) -> Iterator["subprocess.Popen[str]"]:
     with subprocess.Popen(
-        [*WSFAST, *args],
+        [*program, *args],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -84,6 +91,18 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--version"])
     assert exit_.value.code == 0
     assert capsys.readouterr().out == f"wsfast {wsfast.__version__}\n"
+
+
+def test_importing_it_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    importlib.import_module("wsfast.__main__")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_output_may_be_any_stream() -> None:
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), pytest.raises(SystemExit):
+        cli.main(["--version"])
+    assert text.getvalue() == f"wsfast {wsfast.__version__}\n"
 
 
 def test_without_a_command_it_says_which_there_are() -> None:
@@ -173,7 +192,40 @@ def test_quit_ends_it_whatever_is_still_to_come(start_server: Callable[..., Any]
     assert result.returncode == 0
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+@shell
+@pytest.mark.parametrize(
+    ("command", "closed", "out", "err"),
+    [
+        ("--version", ">&-", "", ""),
+        ("--version", "2>&-", f"wsfast {wsfast.__version__}\n", ""),
+        ("connect ws://", ">&-", "", "wsfast: URL has no host"),
+        ("connect ws://", "2>&-", "", ""),
+        ("connect ws://", "<&- >&- 2>&-", "", ""),
+        ("connect --wait 1ms {url}", ">&-", "", "Connected to {url}\nClosed with 1000 (normal)\n"),
+        ("connect --wait 1ms {url}", "2>&-", "hello\n", ""),
+        ("connect --wait 1ms {url}", ">&- 2>&-", "", ""),
+    ],
+)
+def test_standard_streams_that_are_closed(
+    command: str, closed: str, out: str, err: str, start_server: Callable[..., Any]
+) -> None:
+    """What has nowhere to go is left out, and goes nowhere else."""
+    url = start_server(echo).url
+    result = subprocess.run(
+        f"{shlex.join(WSFAST)} {command.format(url=url)} {closed}",
+        shell=True,
+        input="hello\n",
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+    assert result.returncode == (2 if command == "connect ws://" else 0)
+    assert result.stdout == out
+    assert result.stderr.startswith(err.format(url=url))
+    assert bool(result.stderr) == bool(err)
+
+
+@shell
 @pytest.mark.parametrize(("redirection", "status"), [("<&-", 0), ("0> /dev/null", 1)])
 def test_input_that_cannot_be_read(
     redirection: str, status: int, start_server: Callable[..., Any]
@@ -198,6 +250,20 @@ def test_ping(start_server: Callable[..., Any]) -> None:
     result = run("connect", start_server(echo).url, stdin="/ping\n/ping with text\n")
     assert re.findall(r"^Pong after \d+\.\d\d ms$", result.stderr, re.MULTILINE) != []
     assert result.stderr.count("Pong after") == 2
+
+
+def test_a_ping_without_an_answer(raw_listener: Any) -> None:
+    with started("connect", raw_listener.url, "--wait", "1ms", program=IMPATIENT) as process:
+        peer = raw_listener.accept()
+        peer.upgrade()
+        process.stdin.write("/ping\n")
+        process.stdin.close()
+        assert line(process.stderr).startswith("Connected to ")
+        assert line(process.stderr) == "No pong within 0.05 seconds\n"
+        assert peer.read_close().code == 1000
+        peer.send(close_frame(1000))
+        peer.sock.close()
+        assert process.wait(TIMEOUT) == 0
 
 
 def test_help_lists_the_commands(start_server: Callable[..., Any]) -> None:
@@ -350,6 +416,13 @@ def test_nobody_answers() -> None:
     assert "--timeout 30s" in result.stderr
 
 
+def test_tls_to_a_server_that_speaks_none(start_server: Callable[..., Any]) -> None:
+    result = run("connect", start_server(echo).url.replace("ws:", "wss:"))
+    assert result.returncode == 1
+    assert result.stderr.startswith("wsfast: TLS: ")
+    assert result.stderr.endswith(". If the server speaks no TLS, use ws://\n")
+
+
 @pytest.mark.parametrize(
     ("answer", "advises"),
     [
@@ -432,128 +505,6 @@ def test_whoever_reads_the_output_may_go(start_server: Callable[..., Any]) -> No
         assert "Closed with 1000" in process.stderr.read()
 
 
-# -------------------------------------------------------------- connect, on a terminal
-
-
-class Terminal:
-    """A pseudo-terminal with `wsfast connect` on it."""
-
-    def __init__(self, *args: str) -> None:
-        import termios
-
-        self._ours, theirs = os.openpty()
-        self._theirs = theirs
-        self._output = ""
-        self._settings = lambda: termios.tcgetattr(theirs)
-        self._before = self._settings()
-        self.process = subprocess.Popen(
-            [*WSFAST_ON_TERMINAL, *args],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            env=os.environ | {"TERM": "xterm", "INPUTRC": os.devnull},
-        )
-
-    def type(self, text: str) -> None:
-        os.write(self._ours, text.encode())
-
-    def until(self, expected: str) -> str:
-        """Reads output up to and including what is expected."""
-        while expected not in self._output:
-            ready, _, _ = select.select([self._ours], [], [], TIMEOUT)
-            assert ready, self._output
-            self._output += os.read(self._ours, 65536).decode()
-        before, found, self._output = self._output.partition(expected)
-        return before + found
-
-    def check_restored(self) -> None:
-        assert self._settings() == self._before
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self._ours)
-        os.close(self._theirs)
-
-
-@pytest.fixture
-def open_terminal() -> Iterator[Callable[..., Terminal]]:
-    terminals: list[Terminal] = []
-
-    def open_(*args: str) -> Terminal:
-        terminals.append(Terminal(*args))
-        return terminals[-1]
-
-    yield open_
-    for terminal in terminals:
-        terminal.close()
-
-
-@terminals
-def test_a_conversation(
-    start_server: Callable[..., Any], open_terminal: Callable[..., Terminal]
-) -> None:
-    endpoint = start_server(echo)
-    terminal = open_terminal("connect", endpoint.url)
-    assert "/help lists the commands" in terminal.until("> ")
-    terminal.type("hello\n")
-    terminal.until("< hello\r\n> ")
-    terminal.type("/binary 00 ff\n")
-    terminal.until("< [2 bytes] 00 ff\r\n> ")
-    terminal.type("/ping\n")
-    terminal.until(" ms\r\n> ")
-
-    # What comes while a line is being typed is put above it, and the line stays.
-    terminal.type("half a li")
-    terminal.until("half a li")
-    (connection,) = endpoint.server.connections
-    connection.send("\x1b[2J\nsurprise")
-    terminal.until("\r\x1b[K< \\x1b[2J\\nsurprise\r\n> half a li")
-    terminal.type("ne\n")
-    terminal.until("< half a line\r\n> ")
-
-    terminal.type("/quit\n")
-    terminal.until("Closed with 1000 (normal)\r\n")
-    assert terminal.process.wait(TIMEOUT) == 0
-    terminal.check_restored()
-
-
-@terminals
-def test_long_messages_are_shortened(
-    start_server: Callable[..., Any], open_terminal: Callable[..., Terminal]
-) -> None:
-    def handler(connection: Any) -> None:
-        connection.send("x" * 5000)
-        connection.send(b"y" * 100)
-
-    terminal = open_terminal("connect", start_server(handler).url)
-    output = terminal.until("Closed by the server")
-    assert "< " + "x" * 4096 + "... (5000 characters)\r\n" in output
-    assert "< [100 bytes] " + "79 " * 64 + "...\r\n" in output
-
-
-@terminals
-@pytest.mark.parametrize("how", ["Ctrl-C", "Ctrl-D", "server"])
-def test_the_terminal_is_left_as_it_was(
-    how: str, start_server: Callable[..., Any], open_terminal: Callable[..., Terminal]
-) -> None:
-    endpoint = start_server(echo)
-    terminal = open_terminal("connect", endpoint.url)
-    terminal.until("> ")
-    if how != "Ctrl-D":  # which deletes where there is something to delete
-        terminal.type("half a li")
-        terminal.until("half a li")
-    if how == "server":
-        endpoint.server.connections[0].close(1001, "bye")
-        terminal.until("\r\x1b[KClosed by the server with 1001 (going away): bye\r\n")
-    else:
-        terminal.type("\x03" if how == "Ctrl-C" else "\x04")
-        terminal.until("Closed with 1000 (normal)\r\n")
-    assert terminal.process.wait(TIMEOUT) == 0
-    terminal.check_restored()
-
-
 # -------------------------------------------------------------- echo
 
 
@@ -616,6 +567,32 @@ def test_the_port_is_taken() -> None:
     assert result.stderr.startswith(f"wsfast: cannot listen on 127.0.0.1 port {port}: ")
     assert "--port 0 finds a free one" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_wait_for_a_signal_may_be_one_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows, where Ctrl-C does not end a wait."""
+
+    class Stop(SimpleQueue[int]):
+        waits = 0
+
+        def get(self, block: bool = True, timeout: float | None = None) -> int:
+            self.waits += 1
+            if self.waits == 3:
+                self.put(signal.SIGINT)
+            return super().get(block, timeout)
+
+    monkeypatch.setattr(cli, "POLL", 0.001)
+    stop = Stop()
+    cli._wait_for(stop)
+    assert stop.waits == 3
+    assert stop.empty()
+
+
+def test_a_client_that_is_gone_has_no_address(start_server: Callable[..., Any]) -> None:
+    connection = connect(parse_url(start_server(echo).url), client_options())
+    assert re.fullmatch(r"127\.0\.0\.1:\d+|\[::1\]:\d+", cli._peer(connection))
+    connection.finish()
+    assert cli._peer(connection) == "somebody"
 
 
 @pytest.mark.parametrize(

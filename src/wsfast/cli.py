@@ -15,8 +15,9 @@ import ssl
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from io import TextIOWrapper
 from queue import Empty, SimpleQueue
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from wsfast import demo
 from wsfast._version import __version__
@@ -61,10 +62,7 @@ class Problem(Exception):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns the exit status. `argv` is what follows the program's name."""
-    for stream in (sys.stdout, sys.stderr):
-        # What the terminal's encoding lacks must not end the program.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    sys.stdout, sys.stderr = _harmless_stream(sys.stdout), _harmless_stream(sys.stderr)
     parser = _parser()
     args = parser.parse_args(argv)
     if args.command is None:
@@ -81,6 +79,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         silence()
         return FAILED
     return status
+
+
+def _harmless_stream(stream: TextIO | None) -> TextIO:
+    """A standard stream that does not end the program."""
+    if stream is None:  # the shell has closed it
+        return open(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8", closefd=False)
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")  # the terminal's encoding may lack something
+    return stream
 
 
 def _parser() -> argparse.ArgumentParser:
