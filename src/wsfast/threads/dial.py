@@ -15,6 +15,7 @@ from itertools import chain, zip_longest
 from typing import Any, TypeAlias
 
 from wsfast.protocol.errors import ConnectError, ConnectTimeout, WebSocketError
+from wsfast.threads.timers import start_thread
 
 __all__ = ["Cancel", "Cancelled", "connect_tcp", "interleave", "resolve"]
 
@@ -98,7 +99,8 @@ def resolve(host: str, port: int, deadline: float | None, cancel: Cancel) -> lis
         done.set()
 
     with cancel.interrupting(done.set):
-        threading.Thread(target=look_up, name="wsfast-resolve", daemon=True).start()
+        if start_thread(look_up, "wsfast-resolve") is None:
+            raise ConnectError(f"cannot look up {host}: the system has no thread left")
         done.wait(remaining(deadline, f"looking up {host}"))
     cancel.check()
     if not result:
@@ -133,7 +135,12 @@ def connect_tcp(host: str, port: int, deadline: float | None, cancel: Cancel) ->
     `Cancelled`.
     """
     addresses = interleave(resolve(host, port, deadline, cancel))
-    with _Race(addresses, f"{host} port {port}") as race, cancel.interrupting(race.wake):
+    where = f"{host} port {port}"
+    try:
+        race = _Race(addresses, where)
+    except OSError as exc:  # there is no descriptor left
+        raise ConnectError(f"cannot connect to {where}: {_reason(exc)}") from exc
+    with race, cancel.interrupting(race.wake):
         return race.run(deadline, cancel)
 
 
@@ -145,7 +152,11 @@ class _Race:
         self._where = where
         self._errors: list[OSError] = []
         self._selector = selectors.DefaultSelector()
-        self._woken, self._waker = socket.socketpair()
+        try:
+            self._woken, self._waker = socket.socketpair()
+        except OSError:
+            self._selector.close()
+            raise
         self._waker.setblocking(False)
         self._selector.register(self._woken, selectors.EVENT_READ)
 
@@ -154,8 +165,8 @@ class _Race:
 
     def __exit__(self, *exc: object) -> None:
         for key in list(self._selector.get_map().values()):
-            if isinstance(key.fileobj, socket.socket):
-                key.fileobj.close()
+            assert isinstance(key.fileobj, socket.socket)
+            key.fileobj.close()
         self._selector.close()
         self._waker.close()
 
@@ -223,8 +234,12 @@ class _Race:
             return ConnectError(f"connection refused by {self._where}")
         if all(isinstance(exc, TimeoutError) for exc in self._errors):
             return ConnectTimeout(f"timeout: {self._where} does not answer")
-        texts = dict.fromkeys((exc.strerror or str(exc)).lower() for exc in self._errors)
+        texts = dict.fromkeys(map(_reason, self._errors))
         return ConnectError(f"cannot connect to {self._where}: {'; '.join(texts)}")
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
 
 
 def _ready(sock: socket.socket) -> socket.socket:

@@ -51,17 +51,32 @@ class Server:
     ) -> None:
         self._handler = handler
         self._options = options
-        self._sockets = sockets
         self.port: int = sockets[0].getsockname()[1]
         """The TCP port, also where port 0 asked the system to choose one."""
         self._lock = threading.Lock()
         self._connections: dict[Connection, threading.Thread] = {}
         self._closing = False
         self._closed = threading.Event()
-        self._woken, self._waker = socket.socketpair()
+        self._descriptors = contextlib.ExitStack()
         self._thread = threading.Thread(target=self._accept_loop, name="wsfast-accept", daemon=True)
-        self._thread.start()
+        try:
+            self._prepare(sockets)
+            self._thread.start()
+        except BaseException:
+            self._descriptors.close()
+            raise
         _servers.add(self)
+
+    def _prepare(self, sockets: list[socket.socket]) -> None:
+        """Gathers all that accepting needs, so that no want of descriptors can end it later."""
+        for sock in sockets:
+            self._descriptors.callback(sock.close)
+        self._selector = self._descriptors.enter_context(selectors.DefaultSelector())
+        self._woken, self._waker = socket.socketpair()
+        for sock in (self._woken, self._waker):
+            self._descriptors.callback(sock.close)
+        for sock in (self._woken, *sockets):
+            self._selector.register(sock, selectors.EVENT_READ)
 
     @property
     def connections(self) -> list[Connection]:
@@ -120,8 +135,7 @@ class Server:
     def _after_fork(self) -> None:
         """In the child, where none of its threads are: as if it had been shut down, without waking
         the parent's accepting thread, and without keeping its port taken."""
-        for sock in (self._woken, self._waker, *self._sockets):
-            sock.close()
+        self._descriptors.close()
         self._lock = threading.Lock()
         self._connections = {}
         self._closing = True
@@ -131,14 +145,9 @@ class Server:
     # -------------------------------------------------------------- accepting
 
     def _accept_loop(self) -> None:
-        with contextlib.ExitStack() as stack:
-            selector = stack.enter_context(selectors.DefaultSelector())
-            for sock in (self._woken, self._waker, *self._sockets):
-                stack.callback(sock.close)
-            for sock in (self._woken, *self._sockets):
-                selector.register(sock, selectors.EVENT_READ)
+        with self._descriptors:
             while not self._closing:
-                for key, _ in selector.select():
+                for key, _ in self._selector.select():
                     if key.fileobj is not self._woken and not self._closing:
                         assert isinstance(key.fileobj, socket.socket)
                         self._accept(key.fileobj)
@@ -231,7 +240,8 @@ def serve(
         options: as a client's, with durations in milliseconds or as Go strings; `ssl_context` makes
             it a wss:// server; see `ServerOptionsDict`.
 
-    Raises `TypeError`, `InvalidOption` for options, `OSError` if it cannot listen there.
+    Raises `TypeError`, `InvalidOption` for options, `OSError` if it cannot listen there,
+    `RuntimeError` if the system has no thread left.
     """
     if not callable(handler):
         raise TypeError(f"handler: {handler!r} is not callable")
