@@ -4,7 +4,7 @@ VENV ?= .venv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint build csrc-test pytest conformance wheel sanitize clean
+.PHONY: help demo test lint build csrc-test pytest coverage conformance wheel sanitize clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -47,6 +47,13 @@ CASES ?= all
 conformance: $(VENV)/stamp-installed ## The conformance suite; choose cases by CASES=quick, most, all
 	$(say) 'Autobahn|Testsuite'
 	$(py) tests/conformance/run.py --cases '$(CASES)'
+
+coverage: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Whether the Python tests reach every branch
+	$(say) 'pytest, measured'
+	$(py) -m coverage erase
+	$(py) -m coverage run -m pytest -m 'not packaging' --ignore=tests/csrc --ignore=tests/interop
+	$(py) -m coverage combine --quiet
+	$(py) -m coverage report
 
 wheel: $(VENV)/stamp-dev ## dist/: the sdist, and a wheel built from it
 	$(py) -m build

@@ -255,15 +255,19 @@ def test_after_fork_a_server_is_the_parents_alone(run_script: RunScript) -> None
                 connection.send(message)
 
         alive, end = os.pipe()
+        closed, say_closed = os.pipe()
         server = serve(echo, "127.0.0.1")
         if (pid := os.fork()) == 0:
             server.serve_forever()
             server.shutdown()
             os.close(end)
             os.write(1, b"the child has shut its copy down\\n")
+            os.close(say_closed)
             os.read(alive, 1)  # until the parent has seen that the port is free
-            os._exit(0)
+            sys.exit(0)
         os.close(alive)
+        os.close(say_closed)
+        os.read(closed, 1)  # until the child has done so
         number = connect(f"ws://127.0.0.1:{server.port}/")
         check_echo(number, "still here")
         wsfast.close(number)
@@ -314,6 +318,34 @@ def test_fork_at_any_moment_leaves_no_lock_taken(
         for thread in threads:
             thread.join(10)
         assert [wsfast.get_state(n) for n in numbers] == ["connected"] * 2
+        """,
+        *both_urls,
+    )
+
+
+@needs_fork
+def test_fork_leaves_alone_what_has_ended_or_has_not_begun(
+    run_script: RunScript, both_urls: list[str]
+) -> None:
+    run_script(
+        """
+        from wsfast.protocol.constants import State
+        from wsfast.protocol.options import client_options
+        from wsfast.protocol.url import parse_url
+        from wsfast.threads.client import Dial
+
+        ended, waiting = [Dial(parse_url(sys.argv[2]), client_options()) for _ in range(2)]
+        ended.open()
+        ended.connection.finish()
+        if (pid := os.fork()) == 0:
+            signal.alarm(20)
+            assert ended.connection.state is State.DISCONNECTED
+            assert ended.connection.error is None
+            assert waiting.connection.state is State.ERROR
+            sys.exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        waiting.open()
+        waiting.connection.finish()
         """,
         *both_urls,
     )

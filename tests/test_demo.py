@@ -1,5 +1,6 @@
 """The demo: the whole of it in a process of its own, its checks against servers that do wrong."""
 
+import multiprocessing
 import os
 import re
 import subprocess
@@ -201,3 +202,18 @@ def test_the_exit_status_tells(
     monkeypatch.setattr(demo, "_server", wrong_server)
     assert demo.main() == 1
     assert "FAILED: sent 4 KiB binary" in capsys.readouterr().out
+
+
+def test_a_server_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "TIMEOUT", 0.05)
+    ours, theirs = multiprocessing.Pipe()
+    with ours:
+        with theirs, pytest.raises(demo.DemoFailed, match=r"not start within 0\.05 seconds"):
+            demo._started(ours)
+        with pytest.raises(demo.DemoFailed, match="the server did not start$"):
+            demo._started(ours)
+
+
+def test_a_message_that_cannot_be_sent() -> None:
+    with pytest.raises(demo.DemoFailed, match="5 B text could not be sent"):
+        demo._send(0, "hello")

@@ -106,14 +106,13 @@ class _Registry:
 
     def forget(self, session: Session) -> None:
         with self._lock:
-            self._sessions.pop(session.number, None)
+            del self._sessions[session.number]
 
     def ended(self, session: Session, size: int) -> None:
         """The oldest of those that have ended are forgotten, so that there is no leak. `size` is
         that of the messages it has left."""
         with self._lock:
-            if self._sessions.pop(session.number, None) is None:
-                return
+            del self._sessions[session.number]
             self._ended[session.number] = session, size
             self._ended_bytes += size
             while len(self._ended) > ENDED_KEPT or (

@@ -254,7 +254,8 @@ class Session:
 
     def _type(self) -> None:
         lines = self._screen.lines()
-        while self._done.acquire():
+        while True:
+            self._done.acquire()
             try:
                 event = next(lines, _Event.NO_MORE_INPUT)
             except OSError as error:

@@ -96,6 +96,15 @@ def receive_exactly(stream: Stream, size: int) -> bytes:
     return data
 
 
+def fill(sock: socket.socket) -> None:
+    """Sends until there is no room left."""
+    sock.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            sock.send(bytes(65536))
+    sock.setblocking(True)
+
+
 # ---------------------------------------------------------------- both kinds
 
 
@@ -273,6 +282,13 @@ def test_a_server_that_does_not_speak_tls(sockets: Any, certificates: Any, answe
     sockets[1].shutdown(socket.SHUT_WR)
     with pytest.raises(TLSError, match="^TLS: the handshake with the server failed"):
         client.open(time.monotonic() + WAIT)
+
+
+def test_a_server_that_takes_nothing(sockets: Any, certificates: Any) -> None:
+    client, _ = tls_streams(sockets, certificates.client, certificates.server)
+    fill(sockets[0])
+    with pytest.raises(ConnectTimeout, match="timeout: the TLS handshake with the server"):
+        client.open(time.monotonic() + 0.05)
 
 
 def test_a_server_that_says_nothing(sockets: Any, certificates: Any) -> None:

@@ -338,8 +338,6 @@ class Connection:
     def _on_timer(self) -> None:
         with self._lock:
             self._timer = None
-            if self._protocol.finished:
-                return
             now = time.monotonic()
             self._protocol.tick(now, reading=self._reader.hears_silence)
             self._reader.check_stand_in(now)

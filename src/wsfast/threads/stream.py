@@ -82,10 +82,8 @@ def _wait(sock: socket.socket, *, write: bool, timeout: float | None) -> bool:
         poll = select.poll()
         poll.register(sock, select.POLLOUT if write else select.POLLIN)
         return bool(poll.poll(None if timeout is None else max(0.0, timeout) * 1000))
-    ready = select.select(
-        [] if write else [sock], [sock] if write else [], [sock], timeout
-    )  # pragma: no cover - Windows
-    return any(ready)  # pragma: no cover - Windows
+    ready = select.select([] if write else [sock], [sock] if write else [], [sock], timeout)
+    return any(ready)
 
 
 class PlainStream:
@@ -123,9 +121,9 @@ class PlainStream:
             if _CAN_SEND_NOW:
                 return self.sock.send(wire, _SEND_NOW)
             # Without the flag a send of what surely fits comes closest.
-            if not _wait(self.sock, write=True, timeout=0):  # pragma: no cover - Windows
+            if not _wait(self.sock, write=True, timeout=0):
                 return 0
-            return self.sock.send(memoryview(wire)[:8192])  # pragma: no cover - Windows
+            return self.sock.send(memoryview(wire)[:8192])
         except BlockingIOError:
             return 0
 

@@ -218,10 +218,10 @@ class Writer:
     def _break(self) -> None:
         """With the lock and the role held: nothing can be sent any more. The reader will see the
         end."""
+        assert self._stream is not None
         self._broken = True
         self._wire = memoryview(b"")
-        if self._stream is not None:
-            self._stream.abort()
+        self._stream.abort()
         self._give_back()
 
     def _write_loop(self) -> None:
