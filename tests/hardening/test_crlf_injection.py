@@ -77,6 +77,12 @@ OPTIONS: dict[str, Callable[[str], dict[str, Any]]] = {
     "subprotocol": lambda end: {"protocols": ["chat", f"super{end}chat"]},
     "origin": lambda end: {"origin": f"http://localhost{end}"},
     "user agent": lambda end: {"user_agent": f"agent{end}"},
+    "proxy's user": lambda end: {"proxy": f"http://us{end}er:secret@127.0.0.1:1"},
+    "proxy's password": lambda end: {"proxy": f"http://user:sec{end}ret@127.0.0.1:1"},
+    "SOCKS user": lambda end: {"proxy": f"socks5://us{end}er:secret@127.0.0.1:1"},
+    "SOCKS4 user": lambda end: {"proxy": f"socks4://us{end}er@127.0.0.1:1"},
+    "proxy's host": lambda end: {"proxy": f"http://127.0.0.1{end}:1"},
+    "proxy's end": lambda end: {"proxy": f"http://127.0.0.1:1{end}"},
     "server name": lambda end: {"server_name": f"localhost{end}"},
 }
 
@@ -90,6 +96,40 @@ def test_in_an_option(
         wsfast.connect(f"ws://127.0.0.1:{untouched_port}/", **recorder.callbacks, **option(end))
     assert str(caught.value).isprintable()
     assert recorder.log == []
+
+
+@pytest.mark.parametrize("end", ["%0d", "%0a", "%0D%0A", "%00", "%0d%0aX-Evil:%201", "%c2%85"])
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "{scheme}://us{end}er:secret@127.0.0.1:{port}",
+        "{scheme}://user:sec{end}ret@127.0.0.1:{port}",
+        "{scheme}://127.0.0.1{end}:{port}",
+    ],
+)
+@pytest.mark.parametrize("scheme", ["http", "https", "socks4", "socks4a", "socks5", "socks5h"])
+def test_percent_encoded_in_a_proxys_url(
+    scheme: str,
+    proxy: str,
+    end: str,
+    recorder: Any,
+    untouched_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = proxy.replace("{port}", str(untouched_port)).replace("{end}", end)
+    url = url.replace("{scheme}", scheme)
+    with pytest.raises(wsfast.InvalidOption) as caught:
+        wsfast.connect("ws://example.com/", **recorder.callbacks, proxy=url)
+    assert str(caught.value).isprintable()
+    assert "secret" not in str(caught.value)
+    assert recorder.log == []
+    # From the environment it is told as every failure is that comes after the call.
+    monkeypatch.setenv("http_proxy", url)
+    monkeypatch.setenv("no_proxy", "")
+    assert wsfast.connect("ws://example.com/", **recorder.callbacks) > 0
+    assert recorder.wait_closed()[0] == 1006
+    assert recorder.errors[0].startswith("http_proxy in the environment: ")
+    assert "secret" not in recorder.errors[0]
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)

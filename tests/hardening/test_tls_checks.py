@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from proxy_peers import HTTPProxy, SOCKSProxy
 from raw_peers import BINARY, RawServer, RawServerPeer, frame
 
 import wsfast
@@ -124,6 +125,61 @@ def test_a_bad_certificate_is_refused(
     assert not caught.value.retryable
     with pytest.raises((ssl.SSLError, ConnectionError)):
         server.result()
+
+
+@pytest.mark.parametrize("proxy_scheme", ["http", "https", "socks5h"])
+@pytest.mark.parametrize(("kind", "text"), KINDS.items())
+def test_a_bad_certificate_is_refused_through_a_proxy(
+    kind: str,
+    text: str,
+    proxy_scheme: str,
+    fails: Fails,
+    dial: Dial,
+    raw_server: StartRaw,
+    bad_context: Callable[[str], ssl.SSLContext],
+    certificates: Any,
+) -> None:
+    """The proxy is trusted, and its certificate (for localhost, too) is good: that counts for
+    nothing at the other end of the tunnel."""
+    server = raw_server(tell_what_came, bad_context(kind))
+    handler: Any = SOCKSProxy() if proxy_scheme == "socks5h" else HTTPProxy()
+    options: dict[str, Any] = {"ssl_context": certificates.client}
+    if proxy_scheme == "https":
+        proxy = raw_server(handler, certificates.server)
+        options["proxy_ssl_context"] = certificates.client
+    else:
+        proxy = raw_server(handler)
+    options["proxy"] = f"{proxy_scheme}://localhost:{proxy.port}"
+    told = fails(server.url, **options)
+    assert f"TLS: the certificate of localhost:{server.port} was refused" in told
+    assert re.search(text, told)
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        server.result()
+    with pytest.raises(CertificateError) as caught:
+        dial(server.url, **options)
+    assert not caught.value.retryable
+    assert handler.asked.targets == [("localhost", server.port)] * 2
+
+
+def test_verify_false_does_not_count_for_a_proxy(
+    fails: Fails,
+    dial: Dial,
+    raw_server: StartRaw,
+    start_server: Any,
+    bad_context: Callable[[str], ssl.SSLContext],
+    certificates: Any,
+) -> None:
+    """It gets the credentials, and it is somebody else than the server."""
+    endpoint = start_server(print, "wss")
+    for kind in KINDS:
+        handler = HTTPProxy()
+        proxy = raw_server(handler, bad_context(kind))
+        option = f"https://localhost:{proxy.port}"
+        told = fails(endpoint.url, proxy=option, verify=False)
+        assert f"TLS: the certificate of the proxy localhost:{proxy.port} was refused" in told
+        assert handler.asked.heads == []
+    option = f"https://localhost:{raw_server(HTTPProxy(), certificates.server).port}"
+    dial(endpoint.url, proxy=option, proxy_ssl_context=certificates.client, verify=False)
 
 
 def test_an_authority_is_refused_that_only_the_server_knows(

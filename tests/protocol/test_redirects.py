@@ -100,6 +100,8 @@ def test_locations(location: str, expected: str) -> None:
         "file:///etc/passwd",
         "javascript:alert(1)",
         "http:x",
+        "ws:x",
+        "ws:/x",
         "http://",
         "http://:80/",
         "http://example.org:0/",

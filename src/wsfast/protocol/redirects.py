@@ -4,6 +4,7 @@ Off unless `max_redirects` allows it, as RFC 6455 (section 4.1) leaves it to the
 secret goes to the origin (scheme, host, port) that it was meant for, and no further.
 """
 
+import re
 from dataclasses import dataclass, replace
 from urllib.parse import urljoin
 
@@ -18,6 +19,7 @@ STATUSES = frozenset({301, 302, 303, 307, 308})
 """Those that say where to go instead. A handshake is a GET, so they all mean the same."""
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_SCHEME_ALONE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?!//)")
 _FOR_ONE_ORIGIN = frozenset({"authorization", "cookie", "proxy-authorization", "host"})
 
 
@@ -70,9 +72,11 @@ def _origin(url: URL) -> tuple[bool, str, int]:
 
 def _resolve(location: str, base: URL) -> URL:
     """The URL that a Location means, relative to what was asked for (RFC 3986, section 5)."""
-    # Before urljoin, which drops some of what a URL may not hold.
+    # Before urljoin, which drops some of what a URL may not hold, and takes `ws:x` for a path.
     if not location.isascii() or not location.isprintable() or "#" in location:
         raise RedirectError("redirect refused: its URL holds what no WebSocket URL may hold")
+    if _SCHEME_ALONE.match(location):
+        raise RedirectError("redirect refused: it leads to no WebSocket URL")
     scheme = "wss" if base.secure else "ws"
     try:
         joined = urljoin(f"{scheme}://{base.host_header}{base.target}", location)
