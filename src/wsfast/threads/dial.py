@@ -12,14 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain, zip_longest
-from typing import Any, TypeAlias
+from typing import Any
 
 from wsfast.protocol.errors import ConnectError, ConnectTimeout, WebSocketError
-from wsfast.threads.timers import start_thread
+from wsfast.threads.lookup import Address, getaddrinfo, look_up
 
 __all__ = ["Cancel", "Cancelled", "connect_tcp", "interleave", "resolve"]
-
-Address: TypeAlias = tuple[socket.AddressFamily, Any]
 
 ATTEMPT_DELAY = 0.25
 """Seconds before the next address is tried beside the ones in progress (RFC 8305, section 5)."""
@@ -79,40 +77,26 @@ def remaining(deadline: float | None, what: str) -> float | None:
 def resolve(host: str, port: int, deadline: float | None, cancel: Cancel) -> list[Address]:
     """The addresses of a host, as the system orders them.
 
-    The system's resolver knows no deadline, so it runs on a thread of its own, which is left
-    behind if the deadline passes first.
-
-    Raises `ConnectError`, `ConnectTimeout`, `Cancelled`.
+    The lookup is left behind if the deadline passes first. Raises `ConnectError`,
+    `ConnectTimeout`, `Cancelled`.
     """
     try:
-        return _getaddrinfo(host, port, socket.AI_NUMERICHOST)
+        return getaddrinfo(host, port, socket.AI_NUMERICHOST)
     except socket.gaierror:
         pass  # a name, then
     done = threading.Event()
-    result: list[list[Address] | Exception] = []
-
-    def look_up() -> None:
-        try:
-            result.append(_getaddrinfo(host, port, 0))
-        except (OSError, UnicodeError) as exc:
-            result.append(exc)
-        done.set()
-
+    left = remaining(deadline, f"looking up {host}")
     with cancel.interrupting(done.set):
-        if start_thread(look_up, "wsfast-resolve") is None:
-            raise ConnectError(f"cannot look up {host}: the system has no thread left")
-        done.wait(remaining(deadline, f"looking up {host}"))
+        lookup = look_up(host, port)
+        lookup.add_done_callback(lambda _: done.set())
+        done.wait(left)
     cancel.check()
-    if not result:
+    if not lookup.done():
         raise ConnectTimeout(f"timeout: looking up {host} not finished within dial_timeout")
-    if isinstance(result[0], Exception):
-        raise ConnectError(f"cannot find the address of {host}: {result[0]}") from result[0]
-    return result[0]
-
-
-def _getaddrinfo(host: str, port: int, flags: int) -> list[Address]:
-    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
-    return [(family, address) for family, _, _, _, address in infos]
+    error = lookup.exception()
+    if error is not None:
+        raise ConnectError(f"cannot find the address of {host}: {error}") from error
+    return lookup.result()
 
 
 def interleave(addresses: list[Address]) -> list[Address]:
