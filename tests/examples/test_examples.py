@@ -61,6 +61,11 @@ EXPECTED = {
         "echo",
         "Message: a small one first\nLarge message received: 3145728 bytes\nSaved 3145728 bytes\n",
     ),
+    "proxy": (
+        "echo",
+        "Proxy: CONNECT localhost:",
+        "Connected through the proxy\nEcho: Hello, Echo!\nClosed: 1000 \n",
+    ),
     "pool": ("echo", "Max connections reached\n", "Sent to 5 connections\n", ": Hello, pool\n"),
 }
 

@@ -41,7 +41,7 @@ def connect(host: str, port: int) -> socket.socket:
 
 def relay(peer: Wire, server: socket.socket) -> None:
     """Passes bytes on, both ways, until one end closes."""
-    with server, contextlib.suppress(ConnectionError, ssl.SSLEOFError):
+    with server, contextlib.suppress(ConnectionError):
         other: dict[Any, Any] = {peer.sock: server, server: peer.sock}
         while True:
             ready = [s for s in other if isinstance(s, ssl.SSLSocket) and s.pending()]

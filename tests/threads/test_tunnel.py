@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from proxy_peers import Asked, HTTPProxy, SOCKSProxy
-from raw_peers import RawServer, RawServerPeer, field
+from raw_peers import TEXT, RawServer, RawServerPeer, field, frame
 
 import wsfast
 from wsfast.protocol.constants import State
@@ -22,6 +22,7 @@ from wsfast.protocol.errors import (
     HandshakeError,
     InvalidURL,
     PermissionDenied,
+    ProtocolError,
     ProxyError,
     TLSError,
 )
@@ -455,6 +456,61 @@ def test_a_proxy_that_does_not_speak_tls(dial: Dialer, raw_server: StartRaw) -> 
     error = fails(dial, "ws://server.test/", proxy=proxy)
     assert isinstance(error, TLSError)
     assert f"TLS: the handshake with the {proxy.replace('https://', 'proxy ')} failed" in str(error)
+
+
+def test_both_layers_of_tls_are_ended(
+    dial: Dialer, raw_server: StartRaw, certificates: Any
+) -> None:
+    """Whoever sees a truncation can tell it from an end, in either layer."""
+
+    def misbehave(peer: RawServerPeer) -> tuple[int, bytes]:
+        peer.sock.suppress_ragged_eofs = False  # type: ignore[attr-defined]
+        peer.upgrade()
+        peer.send(frame(TEXT, b"hello") + frame(TEXT, b"\xff"))
+        return peer.read_close().code, peer.sock.recv(1)
+
+    def strict_proxy(peer: RawServerPeer) -> None:
+        peer.sock.suppress_ragged_eofs = False  # type: ignore[attr-defined]
+        HTTPProxy()(peer)
+
+    server = raw_server(misbehave, certificates.server)
+    proxy = raw_server(strict_proxy, certificates.server)
+    connection = dial(
+        server.url,
+        proxy=f"https://localhost:{proxy.port}",
+        ssl_context=certificates.client,
+        proxy_ssl_context=certificates.client,
+    )
+    assert connection.receive(WAIT) == "hello"
+    with pytest.raises(ProtocolError):
+        connection.receive(WAIT)
+    assert server.result() == (1007, b"")
+    connection.finish()
+    proxy.result()  # raises for an end without a farewell
+
+
+@pytest.mark.parametrize("proxy_scheme", HTTP)
+def test_tls_that_cannot_be_set_up(
+    proxy_scheme: str, dial: Dialer, start_proxy: StartProxy, raw_server: StartRaw
+) -> None:
+    """With the server or with the proxy: what is open by then is not left open."""
+
+    class Broken(ssl.SSLContext):
+        def wrap_bio(self, *args: Any, **kwargs: Any) -> Any:
+            raise ssl.SSLError("no keychain")
+
+    options, asked = start_proxy(proxy_scheme)
+    port = raw_server(RawServerPeer.read_to_end).port
+    broken = Broken(ssl.PROTOCOL_TLS_CLIENT)
+    error = fails(dial, f"wss://localhost:{port}/", ssl_context=broken, **options)
+    assert isinstance(error, TLSError)
+    assert str(error).startswith(f"TLS: cannot be set up for localhost:{port}: ")
+    assert len(asked.targets) == 1
+    if proxy_scheme == "https":
+        options["proxy_ssl_context"] = broken
+        error = fails(dial, f"ws://localhost:{port}/", **options)
+        assert str(error).startswith("TLS: cannot be set up for the proxy localhost:")
+        assert len(asked.targets) == 1
 
 
 # ---------------------------------------------------------------- giving up

@@ -50,7 +50,8 @@ class OptionsDict(TypedDict, total=False):
     protocols: Sequence[str]
     """Subprotocols in order of preference; none by default. RFC 6455, section 1.9; seed 001."""
     dial_timeout: Duration | None
-    """Bounds the whole opening: DNS, TCP, TLS and upgrade. Default "10s". Seed 001."""
+    """Bounds the whole opening: DNS, TCP, proxy, TLS, upgrade, redirects. Default "10s".
+    Seed 001."""
     read_timeout: Duration | None
     """Bounds the wait for each whole message; pings do not extend it. Default None. Seed 001."""
     write_timeout: Duration | None
