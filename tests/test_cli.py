@@ -398,6 +398,21 @@ def test_tls(start_server: Callable[..., Any], certificates: Any, tmp_path: Path
     assert insecure.stderr.startswith("Warning: the certificate is not verified")
 
 
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:{port}", "http://us%0der:secret@proxy"])
+def test_a_bad_proxy_in_the_environment(
+    proxy: str, refused_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy.replace("{port}", str(refused_port)))
+    monkeypatch.setenv("no_proxy", "")
+    result = run("connect", "ws://server.test/")
+    assert result.returncode == 1
+    assert "proxy" in result.stderr
+    assert "secret" not in result.stderr
+    assert result.stderr.endswith(
+        ". The environment names that proxy; no_proxy='*' in it goes without\n"
+    )
+
+
 def test_nobody_listens(refused_port: int) -> None:
     result = run("connect", f"ws://127.0.0.1:{refused_port}/")
     assert result.returncode == 1

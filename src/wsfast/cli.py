@@ -30,6 +30,7 @@ from wsfast.protocol.errors import (
     ConnectTimeout,
     InvalidOption,
     InvalidURL,
+    ProxyError,
     StatusError,
     TLSError,
 )
@@ -205,7 +206,7 @@ def _connect(args: argparse.Namespace) -> int:
         screen.note("Warning: the certificate is not verified, anybody may be listening")
     try:
         connection = connect(url, options)
-    except ConnectError as error:
+    except (ConnectError, InvalidURL) as error:
         raise Problem(f"{error}. {_advice(error)}") from None
     protocol = f", subprotocol {connection.subprotocol}" if connection.subprotocol else ""
     hint = "; /help lists the commands" if screen.prompts else ""
@@ -213,7 +214,9 @@ def _connect(args: argparse.Namespace) -> int:
     return Session(connection, screen, args.wait).run(greeting)
 
 
-def _advice(error: ConnectError) -> str:
+def _advice(error: ConnectError | InvalidURL) -> str:
+    if isinstance(error, ProxyError | InvalidURL):
+        return "The environment names that proxy; no_proxy='*' in it goes without"
     if isinstance(error, ConnectTimeout):
         return "Check the address, or give it longer: --timeout 30s"
     if isinstance(error, CertificateError):
