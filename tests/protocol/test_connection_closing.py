@@ -382,6 +382,27 @@ def test_the_stream_ends_before_the_application_has_settled(role: str, violation
     assert driven.connection.close_code == (1002 if violation else 4000)
 
 
+def test_a_peer_that_has_closed_may_wait_for_what_is_on_its_way(role: str) -> None:
+    driven = Driven(role)
+    driven.connection.send("on its way")
+    driven.hears(driven.close_frame(4000, "bye"))
+    driven.connection.eof(1.0, sending=True)
+    assert driven.connection.state is State.CLOSING
+    assert driven.connection.deadline == 1.0 + LINGER
+    assert driven.says() == [Frame(TEXT, b"on its way"), Frame(CLOSE, close_payload(4000))]
+    driven.connection.eof(1.5)
+    assert driven.connection.state is State.DISCONNECTED
+    assert driven.connection.error is None
+
+
+def test_a_peer_that_goes_without_a_close_frame_waits_for_nothing(role: str) -> None:
+    driven = Driven(role)
+    driven.connection.send("on its way")
+    driven.connection.eof(1.0, sending=True)
+    assert driven.connection.state is State.ERROR
+    assert driven.connection.close_code == 1006
+
+
 # ------------------------------------------------------------------ who ends TCP
 
 

@@ -269,8 +269,15 @@ class Connection:
         """Whether no more messages can come."""
         return self._close_received or self.error is not None or self.finished
 
-    def eof(self, now: float) -> None:
-        """Says that the peer has closed its half of the connection, or the whole of it."""
+    def eof(self, now: float, *, sending: bool = False) -> None:
+        """Says that the peer has closed its half of the connection, or the whole of it.
+
+        `sending` says that something for it is still on its way. If it has sent a close frame it
+        may wait for that, so nothing ends yet: say it again once all has been sent, or cannot be.
+        """
+        self.settle(now)  # the close frame may have come in the last bytes
+        if sending and self._close_received:
+            return
         self._lost(now, self.handshake.eof(), "no close frame received")
 
     def lost(self, text: str, now: float) -> None:

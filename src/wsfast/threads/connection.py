@@ -54,7 +54,9 @@ class Connection:
     def _make_parts(self) -> None:
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._writer = Writer(self._protocol, self._options, self._lock, on_idle=self._after_end)
+        self._writer = Writer(
+            self._protocol, self._options, self._lock, on_idle=self._after_sending
+        )
         self._reader = Reader(
             self._protocol,
             self._options,
@@ -302,6 +304,11 @@ class Connection:
         """Waits up to `timeout` seconds for the end; False if it has not come."""
         return self._ended.wait(timeout)
 
+    def _after_sending(self) -> None:
+        """Under the lock, when nobody writes."""
+        self._reader.all_sent()
+        self._after_end()
+
     def _after_end(self) -> None:
         """Under the lock: wakes all who wait once it is over, and closes the descriptor as soon
         as nobody uses it."""
@@ -318,6 +325,8 @@ class Connection:
                 return
             self._stream.close()
             self._stream = None
+        self._reader.let_go()
+        self._writer.let_go()
         self._ended.set()
 
     # -------------------------------------------------------------- time

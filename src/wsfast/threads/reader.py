@@ -21,7 +21,7 @@ from wsfast.protocol.keepalive import later, reached
 from wsfast.protocol.options import Options
 from wsfast.threads.inbox import Inbox
 from wsfast.threads.stream import Stream, describe
-from wsfast.threads.timers import start_thread
+from wsfast.threads.timers import nothing, start_thread
 from wsfast.threads.writer import Writer
 
 __all__ = ["Reader"]
@@ -60,6 +60,7 @@ class Reader:
         self._inbox = Inbox(options)
         self._reading = False
         self._in_recv = False  # in the system call
+        self._draining = False  # the peer has closed, and something for it is still to be sent
         self._waiting = 0  # threads that want the role, or what its holder receives
         self._waiting_for_role = 0  # of them, those that want nothing else
         self._waiting_for_pong = 0
@@ -99,6 +100,17 @@ class Reader:
         elif self.stand_in_due is None and self._protocol.state is not State.CONNECTING:
             self.stand_in_due = time.monotonic() + STAND_IN
             self._arm()
+
+    def all_sent(self) -> None:
+        """Says that nothing is on its way to the peer."""
+        if self._draining and not self._protocol.finished:
+            self._protocol.eof(time.monotonic())
+
+    def let_go(self) -> None:
+        """Nothing more will be read. What its connection holds is free as soon as nobody has the
+        connection any more; a cycle would keep it until the garbage is collected."""
+        self._stream = None
+        self._arm = self._on_idle = nothing
 
     def check_stand_in(self, now: float) -> None:
         """Starts a stand-in if nobody has read for long enough."""
@@ -148,8 +160,14 @@ class Reader:
             elif failure is not None:
                 self._protocol.lost(failure, now)
             else:
-                self._protocol.eof(now)
+                self._protocol.settle(now)
+                sending = self._writer.busy or self._protocol.pending > 0
+                self._protocol.eof(now, sending=sending)
+                self._draining = not self._protocol.finished
+                self._arm()
             self._on_idle()
+        if self._draining:
+            self._writer.flush()
         return ()
 
     def _received(self, size: int, now: float) -> Sequence[Message]:
@@ -183,6 +201,9 @@ class Reader:
                 self.settle()
             if self._protocol.finished:
                 return
+            if self._draining:
+                self._wait_drained()
+                continue
             if bounded:
                 self._wait_for_space()
             messages = self.read()
@@ -199,11 +220,22 @@ class Reader:
             ):
                 self._space.wait()
 
+    def _wait_drained(self, *, yielding: bool = False) -> None:
+        """Waits until all has been sent that there is for a peer which has closed; `yielding`:
+        or somebody wants the role."""
+        with self._lock:
+            self._arrived.wait_for(
+                lambda: self._protocol.finished or (yielding and self._waiting > 0)
+            )
+
     def _stand_in_loop(self) -> None:
         try:
             while not (self._waiting or self._protocol.finished):
                 if self._protocol.unsettled:
                     self._settle_late()
+                    continue
+                if self._draining:
+                    self._wait_drained(yielding=True)
                     continue
                 self._wait_for_space()
                 if not self._waiting:

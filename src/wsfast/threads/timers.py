@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 
-__all__ = ["Timer", "Timers", "start_thread", "timers"]
+__all__ = ["Timer", "Timers", "nothing", "start_thread", "timers"]
 
 logger = logging.getLogger("wsfast")
 
@@ -27,6 +27,10 @@ def start_thread(target: Callable[[], None], name: str) -> threading.Thread | No
         logger.error("no thread for %s: %s", name, exc)
         return None
     return thread
+
+
+def nothing() -> None:
+    """A callback in the place of one that is not to be called any more."""
 
 
 class Timer:
@@ -78,6 +82,7 @@ class Timers:
             if timer.cancelled:
                 return
             timer.cancelled = True
+            timer.callback = nothing  # the heap may keep it for long, but not its connection
             self._live -= 1
             if self._live == 0:
                 self._heap.clear()

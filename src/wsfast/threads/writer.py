@@ -22,7 +22,7 @@ from wsfast.protocol.errors import ConnectionLost, QueueFull, SendTimeout
 from wsfast.protocol.keepalive import later
 from wsfast.protocol.options import Options
 from wsfast.threads.stream import Stream
-from wsfast.threads.timers import start_thread
+from wsfast.threads.timers import nothing, start_thread
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -90,6 +90,12 @@ class Writer:
         """Makes all who wait look again at the state of the connection. The lock must be held."""
         self._room.notify_all()
         self._work.notify_all()
+
+    def let_go(self) -> None:
+        """Nothing more will be sent; see `Reader.let_go`. The lock must be held."""
+        self._stream = None
+        self._wire = memoryview(b"")
+        self._on_idle = nothing
 
     # -------------------------------------------------------------- from any thread
 
@@ -183,6 +189,7 @@ class Writer:
                 if not sent:
                     return False
                 self._wire = self._wire[sent:]
+            self._wire = memoryview(b"")  # an empty slice would keep all that was sent
             self._sent = self._taken
         except (OSError, ValueError, MemoryError):
             # Reading goes on: what the peer sent before it went away is still to be delivered.
