@@ -130,8 +130,8 @@ class Reader:
 
     # -------------------------------------------------------------- with the reading role
 
-    def read(self, deadline: float | None = None) -> Sequence[Message]:
-        """Waits for the next bytes; returns the messages they end.
+    def read(self, deadline: float | None = None, *, keep: bool = False) -> Sequence[Message]:
+        """Waits for the next bytes; returns the messages they end, or keeps them.
 
         Raises `TimeoutError` at the deadline, except while connecting, where the protocol knows.
         """
@@ -153,7 +153,7 @@ class Reader:
             self._in_recv = False
         now = time.monotonic()
         if size:
-            return self._received(size, now)
+            return self._received(size, now, keep=keep)
         with self._lock:
             if timed_out:
                 self._protocol.tick(max(now, deadline or now))
@@ -170,12 +170,16 @@ class Reader:
             self._writer.flush()
         return ()
 
-    def _received(self, size: int, now: float) -> Sequence[Message]:
+    def _received(self, size: int, now: float, *, keep: bool) -> Sequence[Message]:
         protocol, stream = self._protocol, self._stream
         assert stream is not None
         with self._lock:
             self._writer.heard()
             messages = protocol.received(size, now)
+            if keep and messages:
+                # At once: who sees that the peer has closed must find what came before.
+                self._put(messages)
+                messages = ()
             flush = protocol.pending > 0 or stream.has_output or protocol.half_close
             if protocol.unsettled or protocol.state is State.CLOSING:
                 self._arm()  # the end has a deadline sooner than those before
@@ -187,15 +191,19 @@ class Reader:
 
     def keep(self, messages: Sequence[Message]) -> None:
         """Puts messages into the inbox, for `receive` or `take_all`."""
-        if not messages:
-            return
-        with self._lock:
-            if self._inbox.full and self._protocol.state is State.CLOSING:
-                return  # we have said goodbye, and nobody takes what came before
-            self._inbox.put(messages)
-            self._arrived.notify_all()
+        if messages:
+            with self._lock:
+                self._put(messages)
 
-    def _read_to_end(self, deliver: Callable[[Sequence[Message]], None], *, bounded: bool) -> None:
+    def _put(self, messages: Sequence[Message]) -> None:
+        """With the lock held."""
+        if self._inbox.full and self._protocol.state is State.CLOSING:
+            return  # we have said goodbye, and nobody takes what came before
+        self._inbox.put(messages)
+        self._arrived.notify_all()
+
+    def _read_to_end(self, deliver: Callable[[Sequence[Message]], None] | None) -> None:
+        """Without `deliver`, messages are kept."""
         while True:
             if self._protocol.unsettled:
                 self.settle()
@@ -204,10 +212,10 @@ class Reader:
             if self._draining:
                 self._wait_drained()
                 continue
-            if bounded:
+            if deliver is None:
                 self._wait_for_space()
-            messages = self.read()
-            if messages:
+            messages = self.read(keep=deliver is None)
+            if deliver is not None and messages:
                 deliver(messages)
 
     def _wait_for_space(self) -> None:
@@ -239,7 +247,7 @@ class Reader:
                     continue
                 self._wait_for_space()
                 if not self._waiting:
-                    self.keep(self.read())
+                    self.read(keep=True)
         finally:
             with self._lock:
                 self.give_back()
@@ -273,7 +281,7 @@ class Reader:
         try:
             if deliver is not None and messages:
                 deliver(messages)
-            self._read_to_end(deliver or self.keep, bounded=deliver is None)
+            self._read_to_end(deliver)
         finally:
             with self._lock:
                 self.give_back()
@@ -283,7 +291,7 @@ class Reader:
         with self._lock:
             self._take_role()
         try:
-            self._read_to_end(lambda _: None, bounded=False)
+            self._read_to_end(lambda _: None)
         finally:
             with self._lock:
                 self.give_back()
@@ -319,7 +327,7 @@ class Reader:
                 self.settle()
                 continue
             try:
-                self.keep(self.read(deadline))
+                self.read(deadline, keep=True)
             finally:
                 with self._lock:
                     self.give_back()
