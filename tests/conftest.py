@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import trustme
-from raw_peers import Handler, RawServer, RawServerPeer
+from raw_peers import Handler, RawServer, RawServerPeer, response
 
 import wsfast
 from wsfast.server import Connection, Server, serve
@@ -237,6 +237,12 @@ class RawListener:
         """The next client."""
         peer = RawServerPeer(self._listener.accept()[0])
         self._sockets.append(peer.sock)
+        return peer
+
+    def upgrade(self, early: bytes = b"") -> RawServerPeer:
+        """The next client, connected; `early` leaves with the answer."""
+        peer = self.accept()
+        peer.send(response(peer.read_head()) + early)
         return peer
 
     def expect_nobody(self) -> None:

@@ -12,8 +12,6 @@ from raw_peers import close_frame
 
 import wsfast
 
-WAIT = 10.0
-
 RunScript = Callable[..., str]
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
