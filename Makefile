@@ -4,7 +4,7 @@ VENV ?= .venv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint build csrc-test pytest coverage conformance wheel sanitize clean
+.PHONY: help demo test lint build csrc-test pytest coverage conformance wheel sanitize soak clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -65,6 +65,11 @@ sanitize: $(VENV)/stamp-dev ## tests/codec on an extension built with ASan and U
 	$(say) 'pytest tests/codec'
 	PYTHONPATH=build/sanitize/lib PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
 		LD_PRELOAD="$$($${CC:-cc} -print-file-name=libasan.so)" $(py) -m pytest tests/codec
+
+SOAK_ARGS ?=
+soak: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Leaks and hangs, for long (Linux): SOAK_ARGS="--help"
+	$(say) 'soak'
+	PYTHONPATH=tests/hardening $(py) tests/soak/soak.py $(SOAK_ARGS)
 
 clean: ## Remove what was built and $(VENV)
 	-$(MAKE) -C csrc clean
