@@ -212,6 +212,21 @@ def join_connection() -> Callable[[int], None]:
 
 
 @pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets environment variables about proxies: `environment(http_proxy="http://proxy")`. No other
+    that means anything for proxies is set."""
+    for name in [*os.environ]:
+        if name.lower().endswith("_proxy") or name == "REQUEST_METHOD":
+            monkeypatch.delenv(name)
+
+    def set_them(**variables: str) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return set_them
+
+
+@pytest.fixture
 def refused_port() -> Iterator[int]:
     """A port of the loopback interface on which nobody listens."""
     with socket.socket() as sock:

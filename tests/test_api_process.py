@@ -324,6 +324,26 @@ def test_fork_at_any_moment_leaves_no_lock_taken(
 
 
 @needs_fork
+def test_fork_while_a_dial_is_being_given_up(run_script: RunScript, stalled_url: str) -> None:
+    """Its locks are taken then, by a thread that the child does not have."""
+    run_script(
+        """
+        number = wsfast.connect(sys.argv[2], dial_timeout=None)
+        dial = wsfast.api._registry.get(number).dial
+        with dial._lock, dial._cancel._lock:
+            if (pid := os.fork()) == 0:
+                signal.alarm(20)
+                assert wsfast.close(number)
+                assert wsfast.get_state(number) == "error"
+                os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert wsfast.get_state(number) == "connecting"
+        """,
+        stalled_url,
+    )
+
+
+@needs_fork
 def test_fork_leaves_alone_what_has_ended_or_has_not_begun(
     run_script: RunScript, both_urls: list[str]
 ) -> None:

@@ -400,10 +400,9 @@ def test_tls(start_server: Callable[..., Any], certificates: Any, tmp_path: Path
 
 @pytest.mark.parametrize("proxy", ["http://127.0.0.1:{port}", "http://us%0der:secret@proxy"])
 def test_a_bad_proxy_in_the_environment(
-    proxy: str, refused_port: int, monkeypatch: pytest.MonkeyPatch
+    proxy: str, refused_port: int, environment: Callable[..., None]
 ) -> None:
-    monkeypatch.setenv("http_proxy", proxy.replace("{port}", str(refused_port)))
-    monkeypatch.setenv("no_proxy", "")
+    environment(http_proxy=proxy.replace("{port}", str(refused_port)))
     result = run("connect", "ws://server.test/")
     assert result.returncode == 1
     assert "proxy" in result.stderr

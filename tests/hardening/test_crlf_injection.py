@@ -114,7 +114,7 @@ def test_percent_encoded_in_a_proxys_url(
     end: str,
     recorder: Any,
     untouched_port: int,
-    monkeypatch: pytest.MonkeyPatch,
+    environment: Callable[..., None],
 ) -> None:
     url = proxy.replace("{port}", str(untouched_port)).replace("{end}", end)
     url = url.replace("{scheme}", scheme)
@@ -124,8 +124,7 @@ def test_percent_encoded_in_a_proxys_url(
     assert "secret" not in str(caught.value)
     assert recorder.log == []
     # From the environment it is told as every failure is that comes after the call.
-    monkeypatch.setenv("http_proxy", url)
-    monkeypatch.setenv("no_proxy", "")
+    environment(http_proxy=url)
     assert wsfast.connect("ws://example.com/", **recorder.callbacks) > 0
     assert recorder.wait_closed()[0] == 1006
     assert recorder.errors[0].startswith("http_proxy in the environment: ")

@@ -1,14 +1,23 @@
 """Which proxy leads to a server, and what a proxy's URL may be."""
 
-import os
 import urllib.request
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wsfast.protocol.errors import InvalidOption, InvalidURL, ProxyError
 from wsfast.protocol.options import client_options
-from wsfast.protocol.proxy import Proxy, choose_proxy, parse_proxy, socks_failure, socks_target
+from wsfast.protocol.proxy import (
+    Proxy,
+    _is_exempt,
+    choose_proxy,
+    parse_proxy,
+    socks_failure,
+    socks_target,
+)
 from wsfast.protocol.url import parse_url
 
 # ---------------------------------------------------------------- a proxy's URL
@@ -94,6 +103,22 @@ def test_characters_that_would_end_a_header(url: str, end: str) -> None:
     assert str(caught.value).isprintable()
 
 
+@given(st.text() | st.from_regex(r"(https?|socks[45][ah]?)://[^\n]*", fullmatch=True))
+def test_any_text_is_a_proxy_or_an_error(text: str) -> None:
+    try:
+        proxy = parse_proxy(text)
+    except InvalidURL:
+        return
+    assert 0 < proxy.port < 65536
+    assert str(proxy).isascii()
+    assert parse_proxy(str(proxy).removeprefix("proxy ")) == replace(proxy, credentials=None)
+
+
+@given(st.text(), st.sampled_from(["ws://a.test", "ws://10.0.0.1:81", "ws://[fd00::1]"]))
+def test_any_no_proxy_will_do(no_proxy: str, url: str) -> None:
+    _is_exempt(parse_url(url), no_proxy)
+
+
 def test_no_secret_is_shown() -> None:
     proxy = parse_proxy("http://someone:secret@proxy:3128")
     options = client_options(proxy="http://someone:secret@proxy:3128")
@@ -125,20 +150,6 @@ def test_the_option_counts_for_every_server(environment: Any) -> None:
 
 
 # ---------------------------------------------------------------- the environment
-
-
-@pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Sets these variables; no other that counts is set."""
-    for name in [*os.environ]:
-        if name.lower().endswith("_proxy") or name == "REQUEST_METHOD":
-            monkeypatch.delenv(name)
-
-    def set_them(**variables: str) -> None:
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-
-    return set_them
 
 
 def chosen(url: str) -> str | None:

@@ -134,6 +134,24 @@ def test_a_dribble_is_bounded() -> None:
     assert sum(map(len, sent[:-1])) <= MAX_HEAD_BYTES
 
 
+@given(
+    answer=st.binary()
+    | st.binary().map(lambda data: b"HTTP/1." + data)
+    | st.binary().map(lambda data: b"HTTP/1.1 200 OK\r\n" + data),
+    cut=st.integers(0, 50),
+)
+def test_any_answer_opens_the_tunnel_or_is_told(answer: bytes, cut: int) -> None:
+    connect = ask(proxy="http://someone:secret@proxy:3128")
+    text, opened = "", False
+    try:
+        opened = connect.feed(answer[:cut]) or connect.feed(answer[cut:])
+    except ProxyError as error:
+        text = str(error)
+    assert text.isprintable()
+    assert "secret" not in text
+    assert not opened or answer.startswith(b"HTTP/1.")
+
+
 def test_closed_too_early() -> None:
     error = ask().eof()
     assert str(error) == "proxy http://proxy:3128 closed the connection before it answered"

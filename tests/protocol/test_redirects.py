@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from protocol_wire import answer, read_head, request
 
 from wsfast.protocol.connection import Connection
@@ -123,6 +125,26 @@ def test_locations_that_are_no_websocket_url(location: str) -> None:
     with pytest.raises(RedirectError, match="^redirect refused: ") as caught:
         go(start(), location)
     assert str(caught.value).isprintable()
+
+
+@given(
+    location=st.text(st.characters(max_codepoint=255))
+    | st.from_regex(r"(?i)(wss?|https?|ftp)?:?(//)?[\x20-\x7e]*", fullmatch=True)
+    | st.text("/:?#[]@.%a0-").map("//".__add__),
+    url=st.sampled_from(["ws://a.test", "wss://a.test:8443/b/c?d", "ws://u:p@[fd00::1]/%20"]),
+)
+def test_any_location_is_followed_or_refused(location: str, url: str) -> None:
+    hop = start(url, headers=SECRETS, max_redirects=1)
+    try:
+        led_to = go(hop, location)
+    except RedirectError:
+        return
+    left, reached = hop.url, led_to.url
+    assert reached.secure >= left.secure
+    parse_url(reached.text)
+    same = (left.secure, left.host, left.port) == (reached.secure, reached.host, reached.port)
+    assert led_to.options.headers == (hop.options.headers if same else ())
+    assert reached.credentials == (left.credentials if same else None)
 
 
 def test_several_locations() -> None:

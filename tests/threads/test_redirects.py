@@ -97,11 +97,11 @@ def test_a_target_that_is_not_there(dial: Dialer, raw_server: StartRaw, refused_
 
 
 def test_each_hop_chooses_its_proxy(
-    dial: Dialer, start_server: Any, raw_server: StartRaw, monkeypatch: pytest.MonkeyPatch
+    dial: Dialer, start_server: Any, raw_server: StartRaw, environment: Callable[..., None]
 ) -> None:
     endpoint = start_server(lambda connection: connection.send("hi"))
     proxy = HTTPProxy()
-    monkeypatch.setenv("http_proxy", f"http://localhost:{raw_server(proxy).port}")
+    environment(http_proxy=f"http://localhost:{raw_server(proxy).port}")
     first = raw_server(redirect(f"ws://server.test:{endpoint.server.port}/"))
     connection = dial(first.url, max_redirects=1)  # directly, because it is on this machine
     assert connection.receive(WAIT) == "hi"

@@ -207,17 +207,17 @@ def test_the_environment(
     dial: Dialer,
     start_server: Any,
     start_proxy: StartProxy,
-    monkeypatch: pytest.MonkeyPatch,
+    environment: Callable[..., None],
 ) -> None:
     options, asked = start_proxy("http")
-    monkeypatch.setenv(variable, options["proxy"])
+    environment(**{variable: options["proxy"]})
     endpoint = start_server(lambda connection: connection.send("hi"))
     dial(endpoint.url).finish()  # loopback: directly
     assert asked.targets == []
     url = endpoint.url.replace("localhost", "server.test")
     dial(url).finish()
     assert asked.targets == [("server.test", endpoint.server.port)]
-    monkeypatch.setenv("no_proxy", "server.test")
+    environment(no_proxy="server.test")
     assert "cannot find the address" in str(fails(dial, url))
     assert len(asked.targets) == 1
 
@@ -602,10 +602,9 @@ def test_the_id_api(start_proxy: StartProxy, echo_server: Any, recorder: Any) ->
 
 
 def test_a_bad_proxy_in_the_environment(
-    dial: Dialer, recorder: Any, monkeypatch: pytest.MonkeyPatch
+    dial: Dialer, recorder: Any, environment: Callable[..., None]
 ) -> None:
-    monkeypatch.setenv("https_proxy", "http://someone:sec%0aret@proxy:1")
-    monkeypatch.setenv("no_proxy", "")
+    environment(https_proxy="http://someone:sec%0aret@proxy:1")
     with pytest.raises(InvalidURL, match="^https_proxy in the environment: "):
         dial("wss://server.test/")
     wsfast.connect("wss://server.test/", **recorder.callbacks)

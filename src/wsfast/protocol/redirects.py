@@ -1,7 +1,9 @@
 """Whether and where a client follows a redirect of its handshake (RFC 9110, section 15.4).
 
 Off unless `max_redirects` allows it, as RFC 6455 (section 4.1) leaves it to the client. What is
-secret goes to the origin (scheme, host, port) that it was meant for, and no further.
+secret goes to the origin (scheme, host, port) that it was meant for, and no further. An
+`ssl_context` counts for every target: its client certificate, if it has one, is shown to each that
+asks for one.
 """
 
 import re

@@ -77,6 +77,11 @@ class Dial:
         else:
             self.connection.close(code, reason)
 
+    def after_fork(self) -> None:
+        """In the child, where another thread may have held a lock. The connection is dead there."""
+        self._lock = threading.Lock()
+        self._cancel = Cancel()
+
     def _follow(self, hop: Hop) -> None:
         with self._lock:
             left = self.connection

@@ -156,6 +156,8 @@ class Session:
         forked returns to a thread that must not connect again."""
         self._stop = threading.Event()
         self._stop.set()
+        if self.dial is not None:
+            self.dial.after_fork()
         if self._backoff is not None and self._final_state is None:
             self._final_state = State.ERROR
 
