@@ -134,6 +134,14 @@ def test_what_is_no_deflate_stream(payload: bytes) -> None:
     assert caught.value.code == 1007
 
 
+@pytest.mark.parametrize("before", [b"", bytes.fromhex("f348cdc9c90700")])
+def test_a_final_block_that_lacks_its_end(before: bytes) -> None:
+    """Its last symbols would be read from what a flush ends with."""
+    for cut in ("f348", "f348cddedededededede6173"):
+        with pytest.raises(InflateError, match="cannot be inflated"):
+            inflate(new_inflater(), before + bytes.fromhex(cut))
+
+
 @given(st.binary(max_size=200))
 def test_anything_at_all(payload: bytes) -> None:
     try:

@@ -34,9 +34,12 @@ _TAIL = b"\x00\x00\xff\xff"
 _STEP = 32 * 1024
 """Bytes to inflate at once: as much as zlib puts into one block, which needs no joining."""
 
-_SLICE = 512
-"""Bytes to look at together where one deflate stream follows another: zlib copies what it has left
-at the end of each, which would take quadratic time."""
+_SMALL = 1024
+"""Bytes below which a part of a message is not worth an object of its own."""
+
+_SLICE = 4096
+"""Bytes given to zlib at once. It copies what it has left whenever it stops, at the end of a step
+or of a stream, which would take quadratic time."""
 
 
 class Deflater:
@@ -83,7 +86,8 @@ class Inflater:
         self._takeover = takeover
         self._state: Any = None
         self._begun = False  # something of the current message has come
-        self._message: bytes | bytearray = b""
+        self._parts: list[bytes | bytearray] = []
+        self._size = 0  # of the parts together
 
     def feed(self, piece: Compressed) -> str | bytes | None:
         """Takes the next piece of a message; returns the message if that was its last.
@@ -96,60 +100,62 @@ class Inflater:
             if self._begun:
                 self._inflate_piece(piece.data, last=not piece.more)
         except zlib.error as error:
-            text = "compressed message cannot be inflated"
-            raise InflateError(CloseCode.INVALID_PAYLOAD, text) from error
+            raise _malformed() from error
         if piece.more:
             return None
-        message, self._message, self._begun = self._message, b"", False
+        message = b"".join(self._parts)
+        self._parts.clear()
+        self._size, self._begun = 0, False
         if not self._takeover:
             self._state = None
-        return _decode(message) if piece.text else bytes(message)
+        return _decode(message) if piece.text else message
 
     def _inflate_piece(self, data: bytes, *, last: bool) -> None:
-        rest = self._inflate(data + _TAIL if last else data)
-        if rest is None:
-            return
-        # The peer has ended its stream within the message (RFC 7692, section 7.2.3.4), which is
-        # rare; what follows is a new one.
-        if last:
-            rest = rest.removesuffix(_TAIL)
-        for at in range(0, len(rest), _SLICE):
-            slice_left: bytes | None = rest[at : at + _SLICE]
-            while slice_left:
-                slice_left = self._inflate(slice_left)
-        if last and self._state is not None:
-            self._inflate(_TAIL)
+        for at in range(0, len(data), _SLICE):
+            rest = data[at : at + _SLICE]
+            while rest:  # a stream may end within a message (RFC 7692, section 7.2.3.4)
+                rest = self._inflate(rest)
+        if last and self._state is not None and self._inflate(_TAIL):
+            raise _malformed()  # it has taken a part of the tail for its own missing end
 
-    def _inflate(self, data: bytes) -> bytes | None:
+    def _inflate(self, data: bytes) -> bytes:
         """Takes all of `data`, or if its stream ends there, returns what follows in it."""
         if self._state is None:
             self._state = zlib.decompressobj(-self._window_bits)
         state = self._state
         while True:
             # One byte more than allowed is asked for, as only that tells whether there is one.
-            room = self._limit - len(self._message)
+            room = self._limit - self._size
             part = state.decompress(data, min(room + 1, _STEP))
             if len(part) > room:
                 raise InflateError(CloseCode.MESSAGE_TOO_BIG, "message over the size limit")
-            self._append(part)
+            if part:
+                self._append(part)
             if state.eof:
                 self._state = None
                 rest: bytes = state.unused_data
                 return rest
             data = state.unconsumed_tail
             if not data and len(part) < min(room + 1, _STEP):
-                return None
+                return b""
 
     def _append(self, part: bytes) -> None:
-        if not self._message:
-            self._message = part  # most messages have no more
-            return
-        if isinstance(self._message, bytes):
-            self._message = bytearray(self._message)
-        self._message += part
+        """Small parts are gathered: a million of them would take many times their size."""
+        self._size += len(part)
+        last = self._parts[-1] if self._parts else b""
+        if len(part) >= _SMALL or not last:
+            self._parts.append(part)
+        elif isinstance(last, bytearray) and len(last) < _STEP:
+            last += part
+        else:
+            self._parts.append(bytearray(part))
 
 
-def _decode(message: bytes | bytearray) -> str:
+def _malformed() -> InflateError:
+    return InflateError(CloseCode.INVALID_PAYLOAD, "compressed message cannot be inflated")
+
+
+def _decode(message: bytes) -> str:
     try:
         return message.decode()
     except UnicodeDecodeError as error:
