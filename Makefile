@@ -1,14 +1,17 @@
 # Works with Python >= 3.11, a C compiler and make; all else is installed into $(VENV).
 PYTHON ?= python3
 VENV ?= .venv
+FREETHREADED ?= python3.14t
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint build csrc-test pytest coverage conformance wheel sanitize soak clean
+.PHONY: help demo test lint build csrc-test pytest coverage conformance wheel asan freethreaded soak clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 py := $(VENV)/bin/python
+ft_venv := $(VENV)-freethreaded
+ft_py := $(ft_venv)/bin/python
 native := setup.py $(wildcard csrc/*.[ch] src/wsfast/codec/*.pyx src/wsfast/codec/*.pxd)
 say = @printf '\n==> %s\n'
 
@@ -16,7 +19,8 @@ help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-20s%s\n", $$1, $$2 }'
 	@echo
 	@echo 'Variables: PYTHON=$(PYTHON) (the interpreter), VENV=$(VENV) (where things are installed),'
-	@echo 'PYTEST_ARGS (e.g. "tests/codec -x"), CASES (or e.g. "6.4.*,7.1.6")'
+	@echo 'PYTEST_ARGS (e.g. "tests/codec -x"), CASES (or e.g. "6.4.*,7.1.6"),'
+	@echo 'FREETHREADED=$(FREETHREADED) (the interpreter for that target)'
 
 demo: $(VENV)/stamp-installed ## Echo over ws:// and wss:// against an embedded server
 	$(py) -m wsfast demo
@@ -61,13 +65,26 @@ coverage: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Whether the Python tests 
 wheel: $(VENV)/stamp-dev ## dist/: the sdist, and a wheel built from it
 	$(py) -m build
 
-sanitize: $(VENV)/stamp-dev ## tests/codec on an extension built with ASan and UBSan (Linux)
+# Without what does not run the extension: packaging and csrc make builds of their own, the latter
+# with sanitizers. Freed memory is kept back for 1 MiB only, since tests measure how much is in use.
+# Leaks are not looked for: the interpreter keeps memory until it ends; tests/codec looks for ours.
+asan: $(VENV)/stamp-dev ## The Python tests on an extension built with ASan and UBSan (Linux)
 	$(say) 'building with sanitizers'
-	WSFAST_SANITIZE=address,undefined $(py) setup.py --quiet build --build-base build/sanitize \
-		--build-lib build/sanitize/lib
-	$(say) 'pytest tests/codec'
-	PYTHONPATH=build/sanitize/lib PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
-		LD_PRELOAD="$$($${CC:-cc} -print-file-name=libasan.so)" $(py) -m pytest tests/codec
+	WSFAST_SANITIZE=address,undefined $(py) setup.py --quiet build --build-base build/asan \
+		--build-lib build/asan/lib
+	$(say) 'pytest, with sanitizers'
+	PYTHONPATH=$(CURDIR)/build/asan/lib PYTHONMALLOC=malloc \
+		ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=1 \
+		LD_PRELOAD="$$($${CC:-cc} -print-file-name=libasan.so)" \
+		$(py) -m pytest -m 'not packaging' --ignore=tests/csrc $(PYTEST_ARGS)
+
+# The GIL must stay off by itself: nothing here says that it should. On CPython 3.13t, which has no
+# trustme, $(py) makes the certificates.
+freethreaded: $(VENV)/stamp-dev $(ft_venv)/stamp ## The Python tests without a GIL, on FREETHREADED=
+	$(say) 'pytest, free-threaded'
+	PIP_ONLY_BINARY=:all: TRUSTME_PYTHON=$(CURDIR)/$(py) \
+		PYTHONPATH="$$($(ft_py) -c 'import trustme' 2>/dev/null || echo $(CURDIR)/tests/freethreaded)" \
+		$(ft_py) -m pytest $(PYTEST_ARGS)
 
 SOAK_ARGS ?=
 soak: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Leaks and hangs, for long (Linux): SOAK_ARGS="--help"
@@ -76,7 +93,7 @@ soak: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Leaks and hangs, for long (Li
 
 clean: ## Remove what was built and $(VENV)
 	-$(MAKE) -C csrc clean
-	rm -rf $(VENV) build dist wheelhouse src/*.egg-info src/wsfast/codec/_codec.c
+	rm -rf $(VENV) $(ft_venv) build dist wheelhouse src/*.egg-info src/wsfast/codec/_codec.c
 	find src -name '*.so' -delete
 
 # --group needs pip 25.1, newer than what the venv module of Python 3.11 brings.
@@ -99,4 +116,19 @@ $(VENV)/stamp-dev: $(VENV)/stamp-venv
 $(VENV)/stamp-installed: $(VENV)/stamp-venv $(native)
 	$(say) 'building wsfast'
 	$(py) -m pip install --no-build-isolation --editable '.[cli]'
+	@touch $@
+
+# Wheels only: some sources do not build for a free-threaded Python, where an older wheel may do.
+$(ft_venv)/stamp: pyproject.toml $(native)
+	$(say) 'creating $(ft_venv)'
+	$(FREETHREADED) -m venv $(ft_venv)
+	@$(ft_py) -c 'import sysconfig; assert sysconfig.get_config_var("Py_GIL_DISABLED")' || { \
+		echo 'error: $(FREETHREADED) is not a free-threaded Python; name one: FREETHREADED=...' >&2; \
+		exit 1; }
+	$(ft_py) -m pip install --upgrade 'pip>=25.1'
+	$(ft_py) -m pip install --only-binary :all: --group build --group freethreaded --group wheels
+	@for each in 'trustme>=1.2' 'numpy>=1.26' 'zlib-ng>=1.0'; do \
+		$(ft_py) -m pip install --only-binary :all: "$$each" || echo "$$each: not for this Python"; \
+	done
+	$(ft_py) -m pip install --no-build-isolation --editable .
 	@touch $@

@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
@@ -395,3 +396,15 @@ def nothing_left_over() -> Iterator[None]:
     if len(_descriptors()) > len(before):
         gc.collect()  # which takes longer than most tests, so only if it may find something
     assert len(_descriptors()) <= len(before), "descriptors left open"
+
+
+def has_gil() -> bool:
+    """Whether this interpreter runs one thread at a time."""
+    return not hasattr(sys, "_is_gil_enabled") or bool(sys._is_gil_enabled())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def gil_stays_off() -> Iterator[None]:
+    """On a free-threaded Python, at the end: nothing that was imported has turned the GIL on."""
+    yield
+    assert has_gil() is not bool(sysconfig.get_config_var("Py_GIL_DISABLED"))

@@ -10,10 +10,6 @@ from typing import Any
 
 import pytest
 import trustme
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from proxy_peers import HTTPProxy, SOCKSProxy
 from raw_peers import BINARY, RawServer, RawServerPeer, frame
 
@@ -35,32 +31,13 @@ def server_context(leaf: trustme.LeafCert) -> ssl.SSLContext:
 
 
 def self_signed(directory: Path) -> ssl.SSLContext:
-    """For localhost, issued by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - DAY)
-        .not_valid_after(now + DAY)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = directory / "self-signed.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
+    """An authority's own certificate, which it has issued to itself."""
+    authority = trustme.CA()
+    key, certificate = directory / "key.pem", directory / "self-signed.pem"
+    authority.private_key_pem.write_to_path(key)
+    authority.cert_pem.write_to_path(certificate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
+    context.load_cert_chain(certificate, key)
     return context
 
 
@@ -206,7 +183,7 @@ def test_the_systems_authorities_are_trusted_but_not_common_names(
     try:
         number, _ = open_raw(certificates.server)
         assert wsfast.is_connected(number)
-        leaf = certificates.authority.issue_cert(common_name="localhost")
+        leaf = certificates.authority.issue_cert("127.0.0.2", common_name="localhost")
         told = fails(raw_server(tell_what_came, server_context(leaf)).url)
         assert "TLS" in told
         assert "Hostname mismatch" in told
