@@ -1,18 +1,23 @@
 """What a connection holds in memory is free when it is not needed, not at some later time."""
 
 import gc
+import os
 import queue
+import socket
+import sys
 import threading
 import tracemalloc
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import wsfast
 from wsfast.server import Connection
+from wsfast.threads.stream import TLSStream
 
 WAIT = 10.0
 LARGE = 8 * 1024 * 1024
@@ -84,3 +89,32 @@ def test_what_has_been_sent_is_not_kept(
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held < LARGE / 4
+
+
+def test_encrypting_much_at_once_leaves_no_large_buffer(certificates: Any) -> None:
+    if sys.platform != "linux":
+        pytest.skip("/proc tells how much memory is in RAM, on Linux")
+    pairs = [tls_pair(certificates) for _ in range(16)]
+    before = in_ram()
+    for client, _ in pairs:
+        assert len(client.encode(bytes(LARGE))) > LARGE
+    assert in_ram() - before < LARGE * len(pairs) / 2
+    for pair in pairs:
+        for stream in pair:
+            stream.close()
+
+
+def in_ram() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def tls_pair(certificates: Any) -> tuple[TLSStream, TLSStream]:
+    """Both ends of TLS, ready for use."""
+    near, far = socket.socketpair()
+    client = TLSStream(near, certificates.client, peer="s", server_hostname="localhost")
+    server = TLSStream(far, certificates.server, peer="c", server_side=True)
+    with ThreadPoolExecutor(1) as pool:
+        opening = pool.submit(server.open, None)
+        client.open(None)
+        opening.result(WAIT)
+    return client, server

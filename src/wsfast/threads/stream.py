@@ -24,6 +24,9 @@ __all__ = ["PlainStream", "Stream", "TLSStream", "describe"]
 CHUNK = 64 * 1024
 """Bytes of ciphertext to receive at once."""
 
+PIECE = 256 * 1024
+"""Bytes to encrypt at once: a BIO stays as large as it has ever been."""
+
 _CAN_SEND_NOW = hasattr(socket, "MSG_DONTWAIT")
 # Plain ints: joining two members of an enum for each send costs as much as framing a message.
 _SEND_NOW = int(getattr(socket, "MSG_DONTWAIT", 0)) | int(getattr(socket, "MSG_NOSIGNAL", 0))
@@ -282,10 +285,17 @@ class TLSStream(PlainStream):
 
     def encode(self, data: bytes) -> bytes:
         with self._lock:
+            if len(data) <= PIECE:
+                return self._encode(memoryview(data))
             view = memoryview(data)
-            while view:
-                view = view[self._tls.write(view) :]
-            return self._outgoing.read()
+            pieces = range(0, len(data), PIECE)
+            return b"".join([self._encode(view[at : at + PIECE]) for at in pieces])
+
+    def _encode(self, view: memoryview) -> bytes:
+        """With the lock held."""
+        while view:
+            view = view[self._tls.write(view) :]
+        return self._outgoing.read()
 
     def end(self) -> bytes:
         with self._lock:
