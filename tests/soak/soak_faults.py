@@ -228,10 +228,13 @@ def stall(pair: Pair, cycles: int, progress: Progress, source: random.Random) ->
     return _summary(count)
 
 
-def _play_in_time(ends: list[End], *, reads: bool) -> None:
-    """The conversations; a machine that is so busy that they last too long may cut them off."""
+def _play_in_time(ends: list[End], *, reads: bool, since: float | None = None) -> None:
+    """The conversations; a machine that is so busy that they last too long may cut them off.
+
+    `since`: when patience began to run out, if that was not with the conversation.
+    """
     for end in ends:
-        began = time.monotonic()
+        began = since or time.monotonic()
         failed: Exception | None = None
         try:
             converse(end, SENDS, reads=reads)
@@ -247,8 +250,9 @@ def _play_in_time(ends: list[End], *, reads: bool) -> None:
 def _silent(
     scene: Scene, first: int, size: int, budget: Callable[[int], int], **options: Any
 ) -> list[End]:
+    began = time.monotonic()
     ends = scene.open(first, size, {"sends": SENDS}, options, budget)
-    _play_in_time(ends, reads=True)
+    _play_in_time(ends, reads=True, since=began if "dial_timeout" in options else None)
     return ends
 
 

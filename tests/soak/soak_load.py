@@ -1,6 +1,5 @@
 """Connections and messages in bulk: what the two processes under test do when all goes well."""
 
-import itertools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -74,7 +73,7 @@ def greet(connection: Connection) -> None:
             connection.send(message)
 
 
-def call(url: str, kind: int, options: Any) -> None:
+def call(url: str, kind: int, options: Any) -> int:
     """One connection, which is opened and closed. `kind`, 0 to 5, says how."""
     if kind == 0:  # we close
         one = Call(url, options, takes=None)
@@ -106,16 +105,18 @@ def call(url: str, kind: int, options: Any) -> None:
         assert connection.receive(PATIENCE) == "hello"
         connection.finish()
         assert connection.error is None
-        return
+        return 1
     one.wait_closed()
+    return 1
 
 
-def give_up(url: str, options: Any) -> None:
+def give_up(url: str, options: Any) -> int:
     """One connection that is closed before it is open, if we are fast enough."""
     closed = threading.Event()
     number = wsfast.connect(url, on_close=lambda code, reason: closed.set(), **options)
     assert wsfast.close(number)
     assert closed.wait(PATIENCE)
+    return 1
 
 
 # ---------------------------------------------------------------- messages
@@ -239,4 +240,4 @@ STREAMS = [sink, callbacks, polling, receiving, duplex, echo]
 def in_parallel(work: Callable[[int], int], first: int, count: int, threads: int) -> int:
     """The sum of `work(first)` and those that follow, done by some threads."""
     with ThreadPoolExecutor(threads) as pool:
-        return sum(itertools.chain(pool.map(work, range(first, first + count))))
+        return sum(pool.map(work, range(first, first + count)))

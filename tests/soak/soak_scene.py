@@ -102,6 +102,8 @@ def scenes(pair: Pair, cycles: int, source: random.Random) -> Iterator[tuple[Sce
     size = min(BATCH, max(1, cycles // 8))
     first, turn = 1, 0
     pair.rest()
+    if size == BATCH:
+        pair.client.ask("end_some")
     while first <= cycles:
         count = min(size, cycles + 1 - first)
         for role in ("client", "server"):

@@ -8,6 +8,7 @@ import faulthandler
 import json
 import logging
 import signal
+import socket
 import ssl
 import sys
 import threading
@@ -18,6 +19,7 @@ from typing import Any
 from soak_load import STREAMS, call, give_up, greet, in_parallel, stream
 from soak_plays import PATIENCE, ByID, Client, Gate, Plan, Receiving, open_client
 
+from wsfast.api import ENDED_KEPT
 from wsfast.server import Connection, Server, serve
 from wsfast.threads import reader
 
@@ -116,8 +118,7 @@ class Worker:
             how = options | (self._client if secure else {})
             if i % 100 == 99:
                 give_up(url, how)
-            call(url, kind, how)
-            return 1
+            return call(url, kind, how)
 
         return in_parallel(one, first, count, CALLERS)
 
@@ -143,6 +144,13 @@ class Worker:
         for number, url in enumerate(urls, first):
             wanted = options | (self._client if url.startswith("wss") else {})
             self._clients.append(open_client(url, number, how, self._gate, wanted))
+
+    def end_some(self) -> None:
+        """Ends as many ids as are remembered: up to then, remembering takes more and more."""
+        with socket.socket() as nobody_listens:
+            nobody_listens.bind(("127.0.0.1", 0))
+            url = f"ws://127.0.0.1:{nobody_listens.getsockname()[1]}/"
+            in_parallel(lambda i: give_up(url, {}), 0, ENDED_KEPT, CALLERS)
 
     def closed(self) -> list[dict[str, Any]]:
         """How these went, once all are over."""
