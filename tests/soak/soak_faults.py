@@ -77,29 +77,39 @@ def handshake_size(scene: Scene) -> int:
     return _sizes[str(scene)]
 
 
-def judge(scene: Scene, ends: list[End], within: float, *more: Judge) -> Counter[str]:
-    """Checks all outcomes, and counts them."""
-    outcomes = scene.outcomes()
-    count: Counter[str] = Counter()
-    for end in ends:
-        outcome = outcomes.get(end.number)
-        if outcome is None:
-            assert scene.role == "server", (str(scene), end.number)
-            assert not end.opened, (str(scene), end.number)
-            count["not open"] += 1
-            continue
-        about = str(scene), outcome, end.opened, end.sent
-        assert outcome["elapsed"] <= within + SLACK, about
-        assert outcome["opened"] or not end.opened, about
-        assert outcome["received"] <= end.sent, about
-        assert outcome["code"] in (1006, 1008, 1011), about
-        assert outcome["error"], about
-        for one in more:
-            one(end, outcome)
-        count["open" if outcome["opened"] else "not open"] += 1
-        count["too late to tell"] += not end.timely
-        count["all received"] += outcome["received"] == end.sent
-    return count
+class Findings:
+    """What became of the connections of one part."""
+
+    def __init__(self) -> None:
+        self._count: Counter[str] = Counter()
+        self._latest = 0.0
+
+    def judge(self, scene: Scene, ends: list[End], within: float, *more: Judge) -> None:
+        """Checks all outcomes, of connections that should have ended `within` so many seconds."""
+        outcomes = scene.outcomes()
+        for end in ends:
+            outcome = outcomes.get(end.number)
+            if outcome is None:
+                assert scene.role == "server", (str(scene), end.number)
+                assert not end.opened, (str(scene), end.number)
+                self._count["not open"] += 1
+                continue
+            about = str(scene), outcome, end.opened, end.sent
+            assert outcome["elapsed"] <= within + SLACK, about
+            assert outcome["opened"] or not end.opened, about
+            assert outcome["received"] <= end.sent, about
+            assert outcome["code"] in (1006, 1008, 1011), about
+            assert outcome["error"], about
+            for one in more:
+                one(end, outcome)
+            self._latest = max(self._latest, outcome["elapsed"] - within)
+            self._count["open" if outcome["opened"] else "not open"] += 1
+            self._count["too late to tell"] += not end.timely
+            self._count["all received"] += outcome["received"] == end.sent
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{self._count[what]:,} {what}" for what in sorted(self._count))
+        return f"{counts}; the latest {self._latest:.2f} s after its deadline"
 
 
 def nothing_lost(end: End, outcome: Outcome) -> None:
@@ -107,26 +117,22 @@ def nothing_lost(end: End, outcome: Outcome) -> None:
     assert outcome["received"] == end.sent or not end.timely, (outcome, end.sent)
 
 
-def _summary(count: Counter[str]) -> str:
-    return ", ".join(f"{count[what]:,} {what}" for what in sorted(count))
-
-
 # ---------------------------------------------------------------- kill -9
 
 
 def kill(pair: Pair, cycles: int, progress: Progress, source: random.Random) -> str:
     """The peer's process dies by SIGKILL in the middle of a message."""
-    count: Counter[str] = Counter()
+    found = Findings()
     for scene, first, size, turn in scenes(pair, cycles, source):
         # Unread data makes the kernel reset the connection of the dead; without, it ends by FIN.
         reads = turn % 2 == 0
         budget = in_messages(scene, reads=reads)
         ends = scene.open(first, size, {"sends": SENDS if reads else 0}, {}, budget)
         _die(ends, reads=reads)
-        count += judge(scene, ends, LINGER, *([] if reads else [nothing_lost]))
+        found.judge(scene, ends, LINGER, *([] if reads else [nothing_lost]))
         pair.rest()
         progress(first + size - 1)
-    return _summary(count)
+    return str(found)
 
 
 def _die(ends: list[End], *, reads: bool) -> None:
@@ -162,7 +168,7 @@ def _play_and_die(end: End, told: mmap.mmap, place: int, *, reads: bool) -> None
 
 def reset(pair: Pair, cycles: int, progress: Progress, source: random.Random) -> str:
     """The peer resets the connection in the handshake."""
-    count: Counter[str] = Counter()
+    found = Findings()
     for scene, first, size, _ in scenes(pair, cycles, source):
         ends = scene.open(first, size, {"sends": SENDS}, {}, in_handshake(scene))
         for end in ends:
@@ -171,10 +177,10 @@ def reset(pair: Pair, cycles: int, progress: Progress, source: random.Random) ->
                 raise AssertionError("the budget was not spent")
             except Spent:
                 end.peer.reset()
-        count += judge(scene, ends, LINGER)
+        found.judge(scene, ends, LINGER)
         pair.rest()
         progress(first + size - 1)
-    return _summary(count)
+    return str(found)
 
 
 # ---------------------------------------------------------------- half-close
@@ -182,7 +188,7 @@ def reset(pair: Pair, cycles: int, progress: Progress, source: random.Random) ->
 
 def half_close(pair: Pair, cycles: int, progress: Progress, source: random.Random) -> str:
     """The peer ends its half in the handshake or in a message, and listens to the end."""
-    count: Counter[str] = Counter()
+    found = Findings()
     for scene, first, size, turn in scenes(pair, cycles, source):
         budget = in_messages(scene, reads=True) if turn % 2 else in_handshake(scene)
         ends = scene.open(first, size, {"sends": SENDS}, {}, budget)
@@ -193,10 +199,10 @@ def half_close(pair: Pair, cycles: int, progress: Progress, source: random.Rando
             except Spent:
                 end.sock.shutdown(socket.SHUT_WR)
             _hear_the_end(end)
-        count += judge(scene, ends, LINGER, nothing_lost)
+        found.judge(scene, ends, LINGER, nothing_lost)
         pair.rest()
         progress(first + size - 1)
-    return _summary(count)
+    return str(found)
 
 
 def _hear_the_end(end: End) -> None:
@@ -214,18 +220,18 @@ def _hear_the_end(end: End) -> None:
 
 def stall(pair: Pair, cycles: int, progress: Progress, source: random.Random) -> str:
     """The peer falls silent, in the handshake or in a message, or does not read any more."""
-    count: Counter[str] = Counter()
+    found = Findings()
     kinds = [_silent_handshake, _silent_message, _no_pong, _unread]
     for scene, first, size, turn in scenes(pair, cycles, source):
         kind = kinds[turn % len(kinds)]
         ends, within = kind(scene, first, size)
         judges = [] if kind is _silent_handshake else [nothing_lost]
-        count += judge(scene, ends, within, *judges)
+        found.judge(scene, ends, within, *judges)
         for end in ends:
             _hear_the_end(end)
         pair.rest()
         progress(first + size - 1)
-    return _summary(count)
+    return str(found)
 
 
 def _play_in_time(ends: list[End], *, reads: bool, since: float | None = None) -> None:
