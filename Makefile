@@ -5,7 +5,7 @@ FREETHREADED ?= python3.14t
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint build csrc-test pytest coverage conformance wheel asan freethreaded soak clean
+.PHONY: help demo test lint build csrc-test pytest coverage conformance interop wheel asan freethreaded soak clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -61,6 +61,9 @@ coverage: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Whether the Python tests 
 	$(py) -m coverage run -m pytest $(measured)
 	$(py) -m coverage combine --quiet
 	$(py) -m coverage report
+
+interop: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Compression with other libraries, in every combination (minutes)
+	INTEROP=every $(py) -m pytest tests/interop/test_compression.py --log-cli-level=INFO
 
 wheel: $(VENV)/stamp-dev ## dist/: the sdist, and a wheel built from it
 	$(py) -m build

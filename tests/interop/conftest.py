@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from interop_common import listen
+from interop_link import Linker
 from interop_process import PATIENCE, Peer, Process, authority, tokens
 
 import wsfast
@@ -259,6 +260,20 @@ def start(certificates: Any) -> Iterator[Callable[..., str]]:
     yield start
     for server in servers:
         server.shutdown(timeout=5)
+
+
+@pytest.fixture(params=["client", "server"])
+def role(request: pytest.FixtureRequest) -> str:
+    """Of our end."""
+    return str(request.param)
+
+
+@pytest.fixture
+def linker(certificates: Any) -> Iterator[Linker]:
+    """Makes connections that are watched; see `interop_link.py`."""
+    linker = Linker(certificates)
+    yield linker
+    linker.close()
 
 
 @pytest.fixture

@@ -91,13 +91,22 @@ class Peer(Process):
             self.stop()
             raise
         self.version: str = ready["version"]
+        self.library = self.version.partition(" ")[0]
         self._ports: dict[str, int] = ready["ports"]
 
-    def url(self, behaviour: str, token: str, scheme: str = "ws", host: str = "127.0.0.1") -> str:
+    def url(
+        self,
+        behaviour: str,
+        token: str,
+        scheme: str = "ws",
+        host: str = "127.0.0.1",
+        compression: Any = None,
+    ) -> str:
         """Where its server does `behaviour`; the report will bear `token`."""
         address = "127.0.0.1" if host == "localhost" else host
         port = self._ports[f"{scheme} {address}"]
-        return f"{scheme}://{authority(host)}:{port}/{behaviour}?token={quote(token)}"
+        query = "" if compression is None else f"&compression={quote(json.dumps(compression))}"
+        return f"{scheme}://{authority(host)}:{port}/{behaviour}?token={quote(token)}{query}"
 
     def report(self, token: str) -> dict[str, Any]:
         """Waits for what it has seen of a connection."""
@@ -108,6 +117,10 @@ class Peer(Process):
 
     def run(self, url: str, **job: Any) -> dict[str, Any]:
         """Lets its client connect to `url`; returns the report. See `Job` for what it can do."""
+        return self.report(self.begin(url, **job))
+
+    def begin(self, url: str, **job: Any) -> str:
+        """As `run`, but does not wait: returns the token of the report."""
         token = next(tokens)
         defaults: dict[str, Any] = {
             "way": "whole",
@@ -115,9 +128,10 @@ class Peer(Process):
             "close": (1000, ""),
             "subprotocols": None,
             "headers": {},
+            "compression": None,
         }
         self.tell(token=token, url=url, **(defaults | job))
-        return self.report(token)
+        return token
 
 
 def authority(host: str) -> str:

@@ -2,10 +2,23 @@
 
 import asyncio
 import json
+from typing import Any
 
 import aiohttp
 from aiohttp import WSMessage, WSMsgType, web
-from interop_common import SUBPROTOCOL, Job, Message, Report, contexts, jobs, listen, ready
+from interop_common import (
+    SUBPROTOCOL,
+    Compression,
+    Job,
+    Message,
+    Report,
+    compression_for,
+    contexts,
+    deflate_idea,
+    jobs,
+    listen,
+    ready,
+)
 
 SERVER_TLS, CLIENT_TLS = contexts()
 
@@ -21,6 +34,14 @@ async def send(ws: AnyWebSocket, message: Message) -> None:
 
 async def echo(ws: AnyWebSocket, message: Message) -> None:
     await send(ws, message)
+
+
+async def anew(ws: AnyWebSocket, message: Message) -> None:
+    """Compresses without what came before, although a context was agreed on."""
+    if isinstance(message, str):
+        await ws.send_str(message, compress=15)
+    else:
+        await ws.send_bytes(message, compress=15)
 
 
 async def ping(ws: AnyWebSocket, message: Message) -> None:
@@ -42,15 +63,23 @@ async def close(ws: AnyWebSocket, message: Message) -> None:
     await ws.close(code=code, message=reason.encode())
 
 
-ANSWERS = {"/echo": echo, "/pings": pings, "/close": close}
+ANSWERS = {"/echo": echo, "/anew": anew, "/pings": pings, "/close": close}
 
 
 async def handler(request: web.Request) -> web.WebSocketResponse:
     # With autoping it would keep the pongs to itself; then it answers no ping either.
-    ws = web.WebSocketResponse(protocols=[SUBPROTOCOL], autoping=request.path != "/pings")
+    autoping = request.path != "/pings"
+    compress = compression_for(request.raw_path) is not False
+    ws = web.WebSocketResponse(protocols=[SUBPROTOCOL], autoping=autoping, compress=compress)
     await ws.prepare(request)
     report = Report.of_request(request.raw_path, request.headers.items(), ws.ws_protocol)
-    answer = ANSWERS[request.path]
+    report.deflate = idea(ws)
+    await answer_all(ws, report, request.path)
+    return ws
+
+
+async def answer_all(ws: AnyWebSocket, report: Report, path: str) -> None:
+    answer = ANSWERS[path]
     last: WSMessage | None = None
     while not ws.closed:
         last = await ws.receive()
@@ -59,7 +88,20 @@ async def handler(request: web.Request) -> web.WebSocketResponse:
             await answer(ws, last.data)
     # Of the frame that answers its own close frame it keeps the code only.
     report.closed(ws.close_code, close_reason(last))
-    return ws
+
+
+def idea(ws: AnyWebSocket) -> dict[str, Any] | None:
+    """What it believes was agreed on. It inflates with all the window there can be, always."""
+    if not ws.compress:
+        return None
+    return deflate_idea((ws._writer.compress, not ws._writer.notakeover), (15, True))
+
+
+def offer(compression: Compression) -> int:
+    """How its client is to compress. Of itself it offers no compression; usual here is that."""
+    if isinstance(compression, dict):
+        return compression["compress"]
+    return 0 if compression is False else 15
 
 
 def close_reason(last: WSMessage | None) -> str:
@@ -72,11 +114,15 @@ async def run(job: Job, session: aiohttp.ClientSession) -> None:
         ssl=CLIENT_TLS,
         protocols=job.subprotocols or (),
         headers=job.headers,
-        compress=15,  # offers permessage-deflate, which it does not do of itself
+        compress=offer(job.compression),
         autoping=job.way != "pings",
     ) as ws:
         extensions = "permessage-deflate" if ws.compress else ""
         report = Report(job.token, subprotocol=ws.protocol, extensions=extensions)
+        report.deflate = idea(ws)
+        if job.messages is None:
+            await answer_all(ws, report, f"/{job.way}")
+            return
         for message in job.messages:
             if job.way == "pings":
                 await ping(ws, message)

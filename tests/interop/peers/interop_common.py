@@ -7,6 +7,7 @@ a job for its client. It ends with its standard input.
 """
 
 import hashlib
+import itertools
 import json
 import socket
 import ssl
@@ -48,6 +49,14 @@ def pieces(message: Message) -> list[Any]:
     return [message[:third], message[third:third], message[third : 2 * third], message[2 * third :]]
 
 
+def cut(message: Message) -> list[bytes]:
+    """The bytes of the message cut into seven, in the midst of characters; some are empty."""
+    data = message.encode() if isinstance(message, str) else message
+    size = len(data)
+    ends = sorted([min(1, size), size // 5, size // 5, 3 * size // 5, max(0, size - 1), size, size])
+    return [data[start:end] for start, end in itertools.pairwise([0, *ends])]
+
+
 _writing = threading.Lock()
 
 
@@ -67,6 +76,8 @@ class Report:
     headers: dict[str, str] = field(default_factory=dict)
     subprotocol: str | None = None
     extensions: str = ""
+    deflate: Mapping[str, Any] | None = None
+    """What it believes was agreed on for compression: see `deflate_idea`."""
     received: list[list[Any]] = field(default_factory=list)
 
     @classmethod
@@ -87,6 +98,24 @@ class Report:
         say(**vars(self), close=[code, reason or ""])
 
 
+def deflate_idea(sends: tuple[int, bool], reads: tuple[int, bool]) -> dict[str, Any]:
+    """For each direction, the binary logarithm of the window, and if it is kept between messages:
+    what a peer compresses with, and what it inflates with."""
+    return {"sends": sends, "reads": reads}
+
+
+Compression = dict[str, Any] | bool | None
+"""How a peer is to compress: the library's own options by their own names; False for not at all,
+None for what is usual here."""
+
+
+def compression_for(target: str) -> Compression:
+    """How the peer's server is to compress; that stands in the query, too."""
+    (given,) = parse_qs(urlsplit(target).query).get("compression", ["null"])
+    compression: Compression = json.loads(given)
+    return compression
+
+
 @dataclass
 class Job:
     """What the peer's client is to do."""
@@ -95,12 +124,14 @@ class Job:
     url: str
     way: str
     """"whole", "fragments", or "pings": a ping, and its pong, before each message."""
-    messages: list[Message]
-    """To be sent one by one, each after the answer to the one before."""
+    messages: list[Message] | None
+    """To be sent one by one, each after the answer to the one before. None: the server sends, and
+    what it sends is answered as the peer's server would at `way`, until the server closes."""
     close: tuple[int, str] | None
     """How to close at the end; None to wait for the server to do so."""
     subprotocols: list[str] | None
     headers: Mapping[str, str]
+    compression: Compression
 
     def __enter__(self) -> None:
         pass
@@ -119,7 +150,8 @@ def jobs() -> Iterable[Job]:
     """Those that come on standard input, until its end."""
     for line in iter(sys.stdin.readline, ""):
         job = json.loads(line)
-        job["messages"] = [payload(*message) for message in job["messages"]]
+        if job["messages"] is not None:
+            job["messages"] = [payload(*message) for message in job["messages"]]
         yield Job(**job)
 
 
@@ -145,13 +177,25 @@ def listen() -> list[Listener]:
     for host, family in (("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)):
         for scheme in ("ws", "wss"):
             try:
-                sock = socket.create_server((host, 0), family=family)
+                sock = _listen(host, family)
             except OSError:
                 if family is socket.AF_INET:
                     raise
             else:
                 listeners.append(Listener(scheme, host, sock.getsockname()[1], sock))
     return listeners
+
+
+def _listen(host: str, family: socket.AddressFamily) -> socket.socket:
+    # With the protocol named, which create_server does not, or asyncio leaves Nagle's algorithm on.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        sock.bind((host, 0))
+        sock.listen()
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def ready(version: str, listeners: list[Listener]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import websockets
@@ -11,6 +12,7 @@ from interop_common import (
     Message,
     Report,
     contexts,
+    cut,
     jobs,
     listen,
     pieces,
@@ -20,6 +22,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 from websockets.sync.server import ServerConnection, serve
+from websockets_deflate import client_compression, idea, server_compression
 
 SERVER_TLS, CLIENT_TLS = contexts()
 
@@ -32,6 +35,15 @@ def fragments(ws: Connection, message: Message) -> None:
     ws.send(pieces(message))
 
 
+def ragged(ws: Connection, message: Message) -> None:
+    def fragments() -> Iterator[bytes]:
+        for piece in cut(message):
+            yield piece
+            ws.ping()
+
+    ws.send(fragments(), text=isinstance(message, str))
+
+
 def pings(ws: Connection, message: Message) -> None:
     ws.ping().wait()
     ws.send(message)
@@ -41,13 +53,24 @@ def close(ws: Connection, message: Message) -> None:
     ws.close(*json.loads(message))
 
 
-ANSWERS = {"/echo": echo, "/fragments": fragments, "/pings": pings, "/close": close}
+ANSWERS = {
+    "/echo": echo,
+    "/fragments": fragments,
+    "/ragged": ragged,
+    "/pings": pings,
+    "/close": close,
+}
 
 
 def handler(ws: ServerConnection) -> None:
     request = ws.request
     report = Report.of_request(request.path, request.headers.raw_items(), ws.subprotocol)
-    answer = ANSWERS[urlsplit(request.path).path]
+    report.deflate = idea(ws)
+    answer_all(ws, report, urlsplit(request.path).path)
+
+
+def answer_all(ws: Connection, report: Report, path: str) -> None:
+    answer = ANSWERS[path]
     try:
         while True:
             message = ws.recv()
@@ -68,9 +91,14 @@ def run(job: Job) -> None:
         proxy=None,
         subprotocols=job.subprotocols,
         additional_headers=job.headers,
+        **client_compression(job),
     ) as ws:
         extensions = ws.response.headers.get("Sec-WebSocket-Extensions", "")
         report = Report(job.token, subprotocol=ws.subprotocol, extensions=extensions)
+        report.deflate = idea(ws)
+        if job.messages is None:
+            answer_all(ws, report, f"/{job.way}")
+            return
         for message in job.messages:
             if job.way == "pings":
                 ws.ping().wait()
@@ -95,7 +123,13 @@ def main() -> None:
     listeners = listen()
     for at in listeners:
         tls = SERVER_TLS if at.scheme == "wss" else None
-        server = serve(handler, sock=at.sock, ssl=tls, select_subprotocol=select_subprotocol)
+        server = serve(
+            handler,
+            sock=at.sock,
+            ssl=tls,
+            select_subprotocol=select_subprotocol,
+            process_request=server_compression,
+        )
         threading.Thread(target=server.serve_forever, daemon=True).start()
     ready(f"websockets {websockets.__version__}", listeners)
     for job in jobs():

@@ -45,6 +45,21 @@ function fragments(ws, data, binary) {
   ws.send(data.subarray(2 * third), { binary, fin: true });
 }
 
+// Cuts characters; pings between the pieces, of which some are empty.
+function ragged(ws, data, binary) {
+  const size = data.length;
+  const fifth = Math.floor(size / 5);
+  const most = Math.floor((3 * size) / 5);
+  const ends = [Math.min(1, size), fifth, fifth, most, Math.max(0, size - 1), size];
+  let start = 0;
+  for (const end of ends.sort((a, b) => a - b)) {
+    ws.send(data.subarray(start, end), { binary, fin: false });
+    ws.ping();
+    start = end;
+  }
+  ws.send(Buffer.alloc(0), { binary, fin: true });
+}
+
 async function pings(ws, data, binary) {
   const expected = String(data.length);
   ws.ping(expected);
@@ -55,27 +70,65 @@ async function pings(ws, data, binary) {
 
 const close = (ws, data) => ws.close(...JSON.parse(data));
 
-const ANSWERS = { "/echo": send, "/fragments": fragments, "/pings": pings, "/close": close };
+const ANSWERS = {
+  "/echo": send,
+  "/fragments": fragments,
+  "/ragged": ragged,
+  "/pings": pings,
+  "/close": close,
+};
 const WAYS = { whole: send, fragments, pings };
 
-function handle(ws, request) {
-  const { pathname, searchParams } = new URL(request.url, "http://host");
+// What it believes was agreed on for compression.
+function idea(ws) {
+  const agreed = ws._extensions["permessage-deflate"];
+  if (!agreed) return null;
+  const of = (side) => [
+    agreed.params[`${side}_max_window_bits`] || 15,
+    !agreed.params[`${side}_no_context_takeover`],
+  ];
+  return agreed._isServer
+    ? { sends: of("server"), reads: of("client") }
+    : { sends: of("client"), reads: of("server") };
+}
+
+// Answers all messages, and reports at the end.
+function answerAll(ws, path, report) {
   const received = [];
   ws.on("message", (data, isBinary) => {
     received.push(digest(data, isBinary));
-    ANSWERS[pathname](ws, data, isBinary);
+    ANSWERS[path](ws, data, isBinary);
   });
   ws.on("close", (code, reason) => {
     say({
-      token: searchParams.get("token"),
-      path: pathname,
-      headers: request.headers,
+      ...report,
       subprotocol: ws.protocol || null,
       extensions: ws.extensions,
+      deflate: idea(ws),
       received,
       close: [code, reason.toString()],
     });
   });
+}
+
+function handle(ws, request) {
+  const { pathname, searchParams } = new URL(request.url, "http://host");
+  const token = searchParams.get("token");
+  ws.on("error", (error) => say({ token, error: String(error.stack) }));
+  answerAll(ws, pathname, { token, path: pathname, headers: request.headers });
+}
+
+// How to compress: the library's options, false for not at all, null for what is usual here.
+const orUsual = (compression) => (compression === null ? true : compression);
+
+// Takes over a connection of the HTTP server, with options of its own.
+function upgrade(request, socket, head) {
+  const { searchParams } = new URL(request.url, "http://host");
+  new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: orUsual(JSON.parse(searchParams.get("compression") ?? "null")),
+    handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+  }).handleUpgrade(request, socket, head, handle);
 }
 
 async function serve() {
@@ -84,11 +137,7 @@ async function serve() {
   for (const host of ["127.0.0.1", "::1"]) {
     for (const scheme of ["ws", "wss"]) {
       const server = scheme === "ws" ? http.createServer() : https.createServer(tls);
-      new WebSocketServer({
-        server,
-        perMessageDeflate: true,
-        handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
-      }).on("connection", handle);
+      server.on("upgrade", upgrade);
       try {
         server.listen(0, host);
         await once(server, "listening");
@@ -106,10 +155,16 @@ async function run(job) {
   const ws = new WebSocket(job.url, job.subprotocols || [], {
     ca: fs.readFileSync(authority),
     headers: job.headers,
-    perMessageDeflate: true,
+    perMessageDeflate: orUsual(job.compression),
   });
   const closed = once(ws, "close");
+  closed.catch(() => {}); // the same error keeps it from opening, or comes again below
+  if (!job.messages) answerAll(ws, `/${job.way}`, { token: job.token });
   await once(ws, "open");
+  if (!job.messages) {
+    await closed;
+    return;
+  }
   const received = [];
   for (const message of job.messages) {
     const answered = once(ws, "message");
