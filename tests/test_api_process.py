@@ -372,6 +372,37 @@ def test_fork_leaves_alone_what_has_ended_or_has_not_begun(
 
 
 @needs_fork
+def test_fork_in_the_last_moment_of_an_id(run_script: RunScript, both_urls: list[str]) -> None:
+    """It has let its connection go, and is not counted among the ended yet."""
+    run_script(
+        """
+        from wsfast import api
+
+        inside, release = threading.Event(), threading.Event()
+        ended = api._registry.ended
+
+        def wait_and_end(*arguments):
+            inside.set()
+            assert release.wait(20)
+            ended(*arguments)
+
+        api._registry.ended = wait_and_end
+        number = connect(sys.argv[2], reconnect=True)
+        wsfast.close(number)
+        assert inside.wait(10)
+        if (pid := os.fork()) == 0:
+            signal.alarm(20)
+            assert wsfast.get_state(number) == "disconnected"
+            assert not wsfast.send(number, "x")
+            sys.exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        release.set()
+        """,
+        *both_urls,
+    )
+
+
+@needs_fork
 def test_fork_while_connecting_leaves_the_opening_to_the_parent(run_script: RunScript) -> None:
     run_script(
         """

@@ -161,9 +161,9 @@ RETRIED: dict[str, tuple[Callable[[Any], object], int, dict[str, Any]]] = {
     "stalled handshake": (
         lambda peer: peer.read_to_end(),
         1006,
-        {"dial_timeout": 100},
+        {"dial_timeout": 500},
     ),
-    "silence": (lambda peer: (peer.upgrade(), peer.read_close()), 1008, {"read_timeout": 20}),
+    "silence": (lambda peer: (peer.upgrade(), peer.read_close()), 1008, {"read_timeout": 500}),
 }
 
 

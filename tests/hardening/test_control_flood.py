@@ -50,7 +50,7 @@ def test_a_million_pings_to_a_client(
         flood(peer, b"")
         # The message tells that the pings have been taken in; not one pong has been read.
         peer.send(frame(TEXT, b"still there?") + frame(PING, b"the last"))
-        assert heard.wait(6 * TIMEOUT)
+        assert heard.wait(2 * TIMEOUT)
         pongs = read_pongs(peer)
         peer.send(close_frame(1000))
         assert peer.read_close().code == 1000
@@ -60,7 +60,7 @@ def test_a_million_pings_to_a_client(
     server = raw_server(serve, receive_buffer=4096)
     grown = memory()
     wsfast.connect(server.url, **recorder.callbacks)
-    recorder.wait_messages(1, 6 * TIMEOUT)
+    recorder.wait_messages(1, 2 * TIMEOUT)
     assert grown() < 8_000_000
     heard.set()
     assert server.result() < MILLION
@@ -82,7 +82,7 @@ def test_a_million_pings_to_a_server(
         grown = memory()
         flood(peer, b"x" * 10, KEY)
         peer.send(frame(TEXT, b"still there?", key=KEY) + frame(PING, b"the last", key=KEY))
-        assert heard.wait(6 * TIMEOUT)
+        assert heard.wait(2 * TIMEOUT)
         assert grown() < 8_000_000
         assert read_pongs(peer) < MILLION
         peer.send(close_frame(1000, key=KEY))
@@ -102,7 +102,7 @@ def test_a_million_pongs_that_nobody_asked_for(
 
     grown = memory()
     wsfast.connect(raw_server(serve).url, **recorder.callbacks)
-    assert recorder.wait_closed(6 * TIMEOUT) == (1000, "")
+    assert recorder.wait_closed(2 * TIMEOUT) == (1000, "")
     assert grown() < 8_000_000
     assert recorder.log == [("open",), ("close", 1000, "")]
 

@@ -36,7 +36,7 @@ def test_a_peer_that_never_reads(
 
     def serve(peer: RawServerPeer) -> list[bytes]:
         peer.upgrade()
-        assert reads.wait(6 * TIMEOUT)
+        assert reads.wait(2 * TIMEOUT)
         received = []
         frame_ = peer.read_frame()
         while frame_.opcode != CLOSE:
