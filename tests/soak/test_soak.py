@@ -30,9 +30,10 @@ PARTS = [
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what processes use, on Linux")
 @pytest.mark.parametrize("part", PARTS)
 def test_in_small(part: str) -> None:
+    paths = [str(HERE.parent / "hardening"), *filter(None, [os.environ.get("PYTHONPATH")])]
     run = subprocess.run(
         [sys.executable, HERE / "soak.py", part, *SMALL, *GROWTH],
-        env=os.environ | {"PYTHONPATH": str(HERE.parent / "hardening")},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
         encoding="utf-8",

@@ -28,7 +28,7 @@ def test_what_came_before_the_close_is_found_while_a_stand_in_reads(
     monkeypatch.setattr("wsfast.threads.reader.STAND_IN", 0.0)
     words = [str(i) for i in range(10)]
     last = b"".join(frame(TEXT, word.encode()) for word in words) + close_frame(4000)
-    for _ in range(100):
+    for _ in range(50):
         connection, peer = dial_raw()
         peer.send(last)
         assert all_that_comes(connection) == words

@@ -26,7 +26,7 @@ def test_what_has_come_before_the_end_can_be_taken_while_it_ends(
 ) -> None:
     """Also right after on_close, when the thread of the id is about to let go of all it has."""
     endpoint = start_server(lambda connection: connection.send("last words"))
-    for _ in range(200):
+    for _ in range(100):
         closed = threading.Event()
         number = wsfast.connect(
             endpoint.url, on_close=lambda code, reason, closed=closed: closed.set()
