@@ -1,5 +1,9 @@
 #include "mask.h"
 
+#ifndef _MSC_VER
+#include <stdatomic.h>
+#endif
+
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define ROTATE_TO_BYTE(key, n) ((key) << 8 * (n) | (key) >> (32 - 8 * (n)))
 #else
@@ -43,14 +47,26 @@ static const wsf_mask_variant *const variants[] = {
 };
 enum { VARIANTS = sizeof variants / sizeof *variants };
 
-/* The one global of the library; written by wsf_mask_select only. */
-static const wsf_mask_variant *current = &scalar;
+/*
+ * The one global of the library. Interpreters in one process, or threads of one without a lock, may
+ * load the extension, which selects, while others mask. What it points to is constant, so the
+ * pointer needs no more than to be read and written whole: relaxed, it costs what a plain one does.
+ */
+#ifdef _MSC_VER
+static const wsf_mask_variant *volatile current = &scalar; /* C11's atomics came late there */
+#define CURRENT() (current)
+#define SET_CURRENT(variant) ((void)(current = (variant)))
+#else
+static _Atomic(const wsf_mask_variant *) current = &scalar;
+#define CURRENT() atomic_load_explicit(&current, memory_order_relaxed)
+#define SET_CURRENT(variant) atomic_store_explicit(&current, variant, memory_order_relaxed)
+#endif
 
 int wsf_mask_select(const char *name)
 {
     for (size_t i = VARIANTS; i-- > 0;) {
         if ((name == NULL || strcmp(name, variants[i]->name) == 0) && variants[i]->supported()) {
-            current = variants[i];
+            SET_CURRENT(variants[i]);
             return 0;
         }
     }
@@ -59,7 +75,7 @@ int wsf_mask_select(const char *name)
 
 const char *wsf_mask_implementation(void)
 {
-    return current->name;
+    return CURRENT()->name;
 }
 
 const char *wsf_mask_available(size_t i)
@@ -77,7 +93,7 @@ uint32_t wsf_mask(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key)
         return key; /* NULL is fine then, but arithmetic on it is not */
     /* Small payloads are most payloads: they are done here, without the indirect call. */
     if (size >= 64) {
-        size_t done = current->bulk(dst, src, size, key);
+        size_t done = CURRENT()->bulk(dst, src, size, key);
         dst += done;
         src += done;
         size -= done;

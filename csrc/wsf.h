@@ -2,8 +2,8 @@
  * wsf: the WebSocket wire format (RFC 6455, section 5) as plain C11.
  *
  * No I/O, no Python, no allocation but through the hook that the caller gives, and no global state
- * but the masking dispatch, which is set once. Nothing here is locked: one object, one thread at a
- * time; different objects may be used by different threads freely.
+ * but the masking dispatch, which is one atomic pointer. Nothing here is locked: one object, one
+ * thread at a time; different objects may be used by different threads freely.
  *
  * Functions that can fail return a negative enum wsf_error. Bytes are `uint8_t`, sizes `size_t`,
  * lengths as the wire claims them `uint64_t`. With a size of 0 a pointer to input may be NULL.
@@ -95,7 +95,7 @@ uint32_t wsf_mask(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key);
 /*
  * Chooses the implementation behind wsf_mask: "scalar", "sse2", "avx2", "neon", or NULL for the
  * best that this processor has. Returns 0, or -1 if the name is unknown or the processor lacks it
- * (then nothing changes). Until the first call "scalar" is used. Call it before other threads mask.
+ * (then nothing changes). Until the first call "scalar" is used. Other threads may be masking.
  */
 int wsf_mask_select(const char *name);
 
