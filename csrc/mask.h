@@ -21,6 +21,14 @@ typedef struct wsf_mask_variant {
 #if defined(__x86_64__) || defined(_M_X64)
 #define WSF_X86 1
 extern const wsf_mask_variant wsf_mask_sse2, wsf_mask_avx2;
+
+/* How an x86 processor is asked what it can do. Tests ask some that are not here. */
+typedef struct wsf_x86 {
+    void (*cpuid)(unsigned leaf, unsigned registers[4]); /* EAX, EBX, ECX, EDX; subleaf 0 */
+    uint64_t (*enabled_state)(void); /* XCR0; faults without OSXSAVE */
+} wsf_x86;
+
+int wsf_x86_has_avx2(const wsf_x86 *processor);
 #elif defined(__aarch64__) || defined(_M_ARM64)
 #define WSF_NEON 1
 extern const wsf_mask_variant wsf_mask_neon;

@@ -52,15 +52,15 @@ static int has_sse2(void)
     return 1; /* part of x86-64 */
 }
 
-static void cpuid(unsigned leaf, unsigned out[4])
+static void cpuid(unsigned leaf, unsigned registers[4])
 {
 #ifdef _MSC_VER
-    int registers[4];
-    __cpuidex(registers, (int)leaf, 0);
+    int signed_registers[4];
+    __cpuidex(signed_registers, (int)leaf, 0);
     for (int i = 0; i < 4; i++)
-        out[i] = (unsigned)registers[i];
+        registers[i] = (unsigned)signed_registers[i];
 #else
-    __cpuid_count(leaf, 0, out[0], out[1], out[2], out[3]);
+    __cpuid_count(leaf, 0, registers[0], registers[1], registers[2], registers[3]);
 #endif
 }
 
@@ -77,17 +77,23 @@ static uint64_t enabled_state(void)
 
 /* The processor knowing AVX2 is not enough: the system must save the wide registers (OSXSAVE, and
  * XMM and YMM in XCR0), or the first instruction faults. */
-static int has_avx2(void)
+int wsf_x86_has_avx2(const wsf_x86 *processor)
 {
     unsigned registers[4];
-    cpuid(0, registers);
+    processor->cpuid(0, registers);
     if (registers[0] < 7)
         return 0;
-    cpuid(1, registers);
-    if (!(registers[2] >> 27 & 1) || (enabled_state() & 6) != 6)
+    processor->cpuid(1, registers);
+    if (!(registers[2] >> 27 & 1) || (processor->enabled_state() & 6) != 6)
         return 0;
-    cpuid(7, registers);
+    processor->cpuid(7, registers);
     return registers[1] >> 5 & 1;
+}
+
+static int has_avx2(void)
+{
+    static const wsf_x86 this_one = {cpuid, enabled_state};
+    return wsf_x86_has_avx2(&this_one);
 }
 
 const wsf_mask_variant wsf_mask_sse2 = {"sse2", bulk_sse2, has_sse2};
