@@ -1,5 +1,4 @@
-/* Blocks that are taken, parsers started again, failures of the caller, deferred UTF-8, and every
- * allocation failing in turn: parser.c. */
+/* Blocks that are taken, parsers started again, failures of the caller, deferred UTF-8: parser.c. */
 #include "calls.h"
 #include "check.h"
 #include "drive.h"
@@ -182,73 +181,6 @@ static void without_a_hook_the_c_library_allocates(void)
     wsf_parser_clear(&parser);
 }
 
-/* ASan's malloc ends the program when it is asked for too much, if it is not told otherwise. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "allocator_may_return_null=1";
-}
-
-static void the_c_library_can_run_out_of_memory(void)
-{
-    uint8_t *data = NULL;
-    wsf_config config = {0};
-    wsf_parser_init(&parser, &config);
-    feed("02'a block to be freed' 80:3fffffff00000000");
-    while (next() == 1)
-        ;
-    CHECK(wsf_parser_window(&parser, &data, SIZE_MAX / 8) <= 0);
-    CHECK(next() == (SIZE_MAX > UINT32_MAX ? WSF_ERR_NO_MEMORY : WSF_ERR_MESSAGE_TOO_BIG));
-    wsf_parser_clear(&parser);
-}
-
-/* Fails the first allocation, the second ... until one run needs no more. What was said before the
- * failure must be what the same run says without it. */
-static void check_every_allocation_failing(const char *notation, const char *log, uint8_t server,
-                                           const struct way *way, const struct cuts *cuts)
-{
-    static const char error[] = "error NO_MEMORY 1011";
-    wsf_config config = {.server = server};
-    for (size_t n = 1;; n++) {
-        size_t size;
-        const uint8_t *stream = frames(notation, server, &size);
-        memory_start(n);
-        const char *got = drive(&config, way, stream, size, cuts, NULL);
-        check_about(notation, n, way->window);
-        if (memory.requests < n) {
-            CHECK_TEXT(got, log);
-            CHECK(n > 1); /* or this example tests nothing */
-            return;
-        }
-        size_t said = strlen(got) >= sizeof error - 1 ? strlen(got) - (sizeof error - 1) : 0;
-        CHECK_TEXT(got + said, error);
-        CHECK(strncmp(got, log, said) == 0);
-        CHECK(memory.requests == n); /* a failed parser asks for nothing more */
-    }
-}
-
-static void every_allocation_can_fail(void)
-{
-    static const struct {
-        const char *notation, *log;
-        size_t step;
-    } cases[] = {
-        {"01'a' 80'b' 89'p' 01'c' 00'd' 80'e' 81'f'",
-         "text 'ab'; ping 'p'; text 'cde'; text 'f'", 0},
-        {"01'a' 80'b' 89'p' 81'long enough to be cut' 82'f'",
-         "text 'ab'; ping 'p'; text 'long enough to be cut'; binary 'f'", 3},
-        {"81'x'*1000000 82'y'*3", "text 'x'*1000000; binary 'yyy'", 50000},
-        {"02'x'*300000 00'x'*300000 80'x'*400000 82'y'", "binary 'x'*1000000; binary 'y'", 70000},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        for (uint8_t server = 0; server < 2; server++) {
-            for (size_t w = 0; w < ways_count; w++)
-                check_every_allocation_failing(cases[i].notation, cases[i].log, server, &ways[w],
-                                               &(struct cuts){SIZE_MAX, SIZE_MAX, cases[i].step});
-        }
-    }
-}
-
 int main(void)
 {
     TEST(a_block_that_is_taken_is_the_callers);
@@ -262,7 +194,5 @@ int main(void)
     TEST(deferred_text_is_unchecked_only_where_it_lies_whole);
     TEST(deferred_or_not_good_text_is_the_same);
     TEST(without_a_hook_the_c_library_allocates);
-    TEST(the_c_library_can_run_out_of_memory);
-    TEST(every_allocation_can_fail);
     return check_report("parser_calls");
 }
