@@ -5,7 +5,8 @@ FREETHREADED ?= python3.14t
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint build csrc-test pytest coverage conformance interop wheel asan freethreaded soak clean
+.PHONY: help demo test lint build csrc-test pytest coverage conformance interop fuzz csrc-fuzz \
+	python-fuzz tsan wheel asan freethreaded soak clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -20,7 +21,7 @@ help: ## Show this list
 	@echo
 	@echo 'Variables: PYTHON=$(PYTHON) (the interpreter), VENV=$(VENV) (where things are installed),'
 	@echo 'PYTEST_ARGS (e.g. "tests/codec -x"), CASES (or e.g. "6.4.*,7.1.6"),'
-	@echo 'FREETHREADED=$(FREETHREADED) (the interpreter for that target)'
+	@echo 'FREETHREADED=$(FREETHREADED) (the interpreter for that target), FUZZ_TIME (in seconds)'
 
 demo: $(VENV)/stamp-installed ## Echo over ws:// and wss:// against an embedded server
 	$(py) -m wsfast demo
@@ -64,6 +65,22 @@ coverage: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Whether the Python tests 
 
 interop: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Compression with other libraries, in every combination (minutes)
 	INTEROP=every $(py) -m pytest tests/interop/test_compression.py --log-cli-level=INFO
+
+FUZZ_TIME ?= 60
+fuzz: csrc-fuzz python-fuzz ## Each fuzz target, in C and in Python, for FUZZ_TIME seconds (needs clang)
+
+csrc-fuzz:
+	$(say) 'csrc/fuzz, with libFuzzer'
+	$(MAKE) -C csrc fuzz FUZZ_TIME=$(FUZZ_TIME)
+
+python-fuzz: $(VENV)/stamp-dev $(VENV)/stamp-installed
+	$(say) 'tests/fuzz, with atheris'
+	$(py) -m pip install --group fuzz
+	$(py) tests/fuzz/run_all.py $(FUZZ_TIME)
+
+tsan: ## What threads share in C, under ThreadSanitizer
+	$(say) 'ThreadSanitizer'
+	$(MAKE) -C csrc tsan
 
 wheel: $(VENV)/stamp-dev ## dist/: the sdist, and a wheel built from it
 	$(py) -m build

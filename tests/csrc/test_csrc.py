@@ -1,44 +1,23 @@
 """The C tests of csrc/tests, with every C compiler that is here."""
 
-import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from csrc_make import CSRC, all_passed, compilers, run_make, skip_without_sanitizer
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="the C tests need make and mmap"),
     pytest.mark.timeout(600),  # tens of millions of checks
 ]
 
-CSRC = Path(__file__).parents[2] / "csrc"
-
-
-def compilers():
-    """The commands of the compilers in PATH, each program once."""
-    found = {}
-    for command in (os.environ.get("CC", ""), "cc", "gcc", "clang"):
-        words = shlex.split(command)
-        program = shutil.which(words[0]) if words else None
-        if program:
-            found.setdefault((Path(program).resolve(), *words[1:]), command)
-    return list(found.values())
-
-
-def run_make(build, *arguments):
-    """Runs make in csrc, whatever make this process itself may have been started by."""
-    clean = {k: v for k, v in os.environ.items() if k not in {"MAKEFLAGS", "MFLAGS", "MAKELEVEL"}}
-    return subprocess.run(
-        ["make", "--no-print-directory", "-C", CSRC, f"BUILD={build}", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=clean,
-        check=False,
-    )
+gcov = pytest.mark.skipif(
+    sys.platform != "linux" or not shutil.which("gcc") or not shutil.which("gcov"),
+    reason="the lines are counted by gcc and its gcov",
+)
 
 
 def test_there_is_a_compiler():
@@ -49,13 +28,44 @@ def test_there_is_a_compiler():
 @pytest.mark.parametrize("variant", ["plain", "sanitized"])
 def test_everything_passes(compiler, variant, tmp_path):
     done = run_make(tmp_path / "build", f"CC={compiler}", variant)
-    if done.returncode:
-        pytest.fail(f"make {variant} CC={compiler!r}:\n{done.stdout}", pytrace=False)
     if "WITHOUT ASAN" in done.stdout:
         pytest.skip(f"{compiler} has no working sanitizers:\n{done.stdout}")
-    for source in CSRC.glob("tests/test_*.c"):
+    assert all_passed(done, variant)
+    for source in [*CSRC.glob("tests/test_*.c"), *CSRC.glob("fuzz/fuzz_*.c")]:
         assert f"{variant}: {source.stem}\n" in done.stdout
-    assert f"{variant}, {compiler}: all passed" in done.stdout
+
+
+@pytest.mark.parametrize("compiler", compilers())
+def test_threads_share_nothing_that_races(compiler, tmp_path):
+    skip_without_sanitizer(compiler, "thread", tmp_path)
+    done = run_make(tmp_path / "build", f"CC={compiler}", "tsan")
+    assert all_passed(done, "tsan")
+
+
+@pytest.mark.skipif(shutil.which("clang") is None, reason="only clang has MemorySanitizer")
+def test_no_byte_is_used_before_it_is_written(tmp_path):
+    skip_without_sanitizer("clang", "memory", tmp_path)
+    done = run_make(tmp_path / "build", "msan")
+    assert all_passed(done, "msan")
+    assert "msan: fuzz_parser\n" in done.stdout
+
+
+@gcov
+def test_the_tests_reach_the_lines(tmp_path):
+    """As many as the Makefile asks for; the sources of other processors have none here."""
+    done = run_make(tmp_path / "build", "CC=gcc", "coverage")
+    assert all_passed(done, "coverage")
+    for name in ("frame.c", "mask.c", "parser.c", "utf8.c", "all"):
+        line = rf"^{re.escape(name)} +[0-9]+ lines +[0-9.]+ %$"
+        assert re.search(line, done.stdout, re.MULTILINE)
+
+
+@gcov
+def test_too_few_lines_reached_is_an_error(tmp_path):
+    done = run_make(tmp_path / "build", "CC=gcc", "PROGRAMS_coverage=test_frame", "coverage")
+    assert done.returncode
+    assert re.search(r"^frame\.c +[0-9]+ lines +100\.00 %$", done.stdout, re.MULTILINE)
+    assert "error: less than 98 %" in done.stdout
 
 
 @pytest.mark.parametrize("compiler", compilers())
