@@ -17,6 +17,17 @@ class Unavailable(Exception):
         self.possible = possible
 
 
+def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """For another Python than this one, which may have been told how to find its own modules, and
+    to run with sanitizers."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PYTHON") and name not in ("LD_PRELOAD", "PIP_ONLY_BINARY")
+    }
+    return {**kept, "LC_ALL": "C.UTF-8", **(more or {})}
+
+
 def run(*command: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
     """Its output. Raises `Unavailable` with what it said last if it fails, or takes too long."""
     name = Path(command[0]).name
@@ -24,7 +35,7 @@ def run(*command: str | Path, cwd: Path | None = None, env: Mapping[str, str] | 
         done = subprocess.run(
             command,
             cwd=cwd,
-            env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
+            env=environment(env),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",

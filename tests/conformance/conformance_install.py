@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import conformance_debian as debian
-from conformance_commands import Unavailable, run
+from conformance_commands import Unavailable, environment, run
 
 HERE = Path(__file__).parent
 CACHE = HERE.parents[1] / "build" / "conformance"
@@ -109,6 +109,7 @@ def _works(python: str | Path) -> bool:
     try:
         done = subprocess.run(
             [python, "-c", "import ssl, sys, zlib; sys.exit(sys.version_info[:2] != (2, 7))"],
+            env=environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=60,

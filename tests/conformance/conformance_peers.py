@@ -9,6 +9,9 @@ from wsfast.server import Connection
 OPTIONS: dict[str, Any] = {
     "read_limit": 32 * 1024 * 1024,  # the largest message has 16 MiB
     "ping_interval": None,  # the suite counts frames
+    "compression": "context_takeover",
+    "compression_threshold": 1,
+    "compression_window_bits": 15,  # so that every combination the suite asks for is accepted
 }
 
 

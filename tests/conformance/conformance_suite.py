@@ -9,11 +9,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from conformance_commands import environment
 from conformance_install import Suite
 
 HERE = Path(__file__).parent
@@ -115,7 +116,7 @@ def _run_client(
 ) -> None:
     # Port 80 is replaced by one that is free.
     spec = _spec(folder, selection, url="ws://127.0.0.1:80")
-    with _program(suite.command("fuzzingserver", spec), folder / "wstest.log", on_case) as wstest:
+    with _wstest(suite, "fuzzingserver", spec, folder, on_case) as wstest:
         url = f"ws://127.0.0.1:{wstest.port(deadline)}"
         count = str(len(selection.cases))
         command = [sys.executable, str(HERE / "echo_client.py"), api, url, AGENT, count]
@@ -134,9 +135,15 @@ def _run_server(
     with _program(command, folder / "server.log") as server:
         url = f"ws://127.0.0.1:{server.port(deadline)}"
         spec = _spec(folder, selection, servers=[{"agent": AGENT, "url": url}])
-        command = suite.command("fuzzingclient", spec)
-        with _program(command, folder / "wstest.log", on_case) as wstest:
+        with _wstest(suite, "fuzzingclient", spec, folder, on_case) as wstest:
             wstest.wait(deadline)
+
+
+def _wstest(
+    suite: Suite, mode: str, spec: Path, folder: Path, on_case: Callable[[str], object]
+) -> "AbstractContextManager[_Program]":
+    env = environment(suite.environment)
+    return _program(suite.command(mode, spec), folder / "wstest.log", on_case, env)
 
 
 def _spec(folder: Path, selection: Selection, **more: object) -> Path:
@@ -149,7 +156,13 @@ def _spec(folder: Path, selection: Selection, **more: object) -> Path:
 class _Program:
     """A program whose output is read as it comes, and written into a log."""
 
-    def __init__(self, command: Sequence[str], log: Path, on_case: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        log: Path,
+        on_case: Callable[[str], object],
+        env: Mapping[str, str] | None,
+    ) -> None:
         self._name = log.stem
         self._log = log
         self._on_case = on_case
@@ -158,6 +171,7 @@ class _Program:
         self._over = False
         self.process = subprocess.Popen(
             command,
+            env=env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -206,10 +220,13 @@ class _Program:
 
 @contextmanager
 def _program(
-    command: Sequence[str], log: Path, on_case: Callable[[str], object] = lambda _case: None
+    command: Sequence[str],
+    log: Path,
+    on_case: Callable[[str], object] = lambda _case: None,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[_Program]:
     """Ends with the block."""
-    program = _Program(command, log, on_case)
+    program = _Program(command, log, on_case, env)
     try:
         yield program
     finally:

@@ -59,11 +59,11 @@ def few(*cases: str) -> Selection:
 def fake_suite(tmp_path: Path, program: str) -> Suite:
     """A program in Python in the suite's place: it sees `mode` and `spec`."""
     launcher = tmp_path / "launcher"
-    prologue = "import json, sys\n*_, mode, spec = sys.argv\nspec = json.load(open(spec))\n"
+    prologue = "import json, os, sys\n*_, mode, spec = sys.argv\nspec = json.load(open(spec))\n"
     (tmp_path / "fake.py").write_text(prologue + program, encoding="utf-8")
     launcher.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path}/fake.py" "$@"\n')
     launcher.chmod(0o755)
-    return Suite(launcher, tmp_path, {})
+    return Suite(launcher, tmp_path, {"FAKE": "yes"})
 
 
 needs_sh = pytest.mark.skipif(sys.platform == "win32", reason="the launcher is a shell script")
@@ -98,6 +98,18 @@ def test_a_suite_that_ends_early(tmp_path: Path) -> None:
 def test_a_suite_that_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(SuiteFailed, match="no results"):
         run("server", fake_suite(tmp_path, ""), few("1.1.1"), tmp_path / "reports", print)
+
+
+@needs_sh
+def test_the_environment_of_the_suite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is meant for this Python must not reach another."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("LD_PRELOAD", "")
+    nosy = fake_suite(
+        tmp_path, "sys.exit(str(sorted({'FAKE', 'PYTHONPATH', 'LD_PRELOAD'} & {*os.environ})))"
+    )
+    with pytest.raises(SuiteFailed, match=r"\['FAKE'\]"):
+        run("server", nosy, few("1.1.1"), tmp_path / "reports", print)
 
 
 @needs_sh
