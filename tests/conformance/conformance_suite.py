@@ -183,7 +183,7 @@ class _Program:
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        with self._log.open("w", encoding="utf-8") as log:
+        with self._log.open("w", encoding="utf-8", buffering=1) as log:
             for line in self.process.stdout:
                 log.write(line)
                 if found := re.match(r"PORT (\d+)$", line):
