@@ -15,7 +15,7 @@ cimport cython
 from cpython.buffer cimport (
     PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer,
 )
-from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_Resize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_Clear
 from cpython.memoryview cimport PyMemoryView_FromObject
@@ -378,7 +378,9 @@ cdef class Decoder:
 
     cdef int _need_chunk(self) except -1:
         if self.chunk is None:
-            chunk = PyByteArray_FromStringAndSize(NULL, self.chunk_size)
+            # Not all at once: out of memory, CPython frees one that it has not filled in.
+            chunk = bytearray()
+            PyByteArray_Resize(chunk, self.chunk_size)
             self.chunk_view = memoryview(chunk)
             self.chunk = chunk
         return 0
