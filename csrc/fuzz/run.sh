@@ -2,7 +2,7 @@
 # Runs fuzz targets one after the other, and says at the end how often each was executed.
 #   run.sh PROGRAMS SECONDS TARGET...     PROGRAMS is the folder that holds them
 # What they find to be new is kept in PROGRAMS/found, and findings in PROGRAMS/findings. FUZZ_ARGS
-# are given to each. Exit status 1 if there was a finding.
+# are given to each. Exit status 1 if one had a finding, or was interrupted.
 set -u
 programs=$1 seconds=$2
 shift 2
@@ -37,6 +37,7 @@ done
 printf '\n%-16s %12s %8s\n' target executions seconds
 cat "$programs/table"
 if [ -n "$failed" ]; then
-    echo "FAILED:$failed. To see it again: the program in $programs, with the file named above"
+    echo "FAILED:$failed. What they said is in $programs, TARGET.log; to see a finding again, run" \
+        "the program there with the file that it names"
     exit 1
 fi
