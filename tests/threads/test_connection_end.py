@@ -78,6 +78,18 @@ def test_a_peer_that_goes_on_sending_after_our_close(dial_raw: Any) -> None:
     assert connection.close_code == 1006
 
 
+def test_what_comes_after_our_close_does_not_overfill_the_inbox(dial_raw: Any) -> None:
+    early = frame(TEXT, b"one") + frame(TEXT, b"two")
+    connection, peer = dial_raw(early=early, receive_queue_messages=2)
+    connection.close()
+    assert peer.read_close().code == 1000
+    peer.send(frame(TEXT, b"late") + close_frame(1000))
+    peer.sock.close()
+    assert connection.wait_ended(WAIT)
+    assert connection.take_all() == ["one", "two"]
+    assert connection.close_code == 1000
+
+
 def test_a_peer_that_answers_but_keeps_tcp_open(
     dial_raw: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

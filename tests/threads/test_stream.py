@@ -138,6 +138,13 @@ def drain_tickets(client: Stream) -> None:
         receive(client, timeout=0.01)
 
 
+def test_tickets_that_come_after_the_deadline_are_no_data(tls: tuple[TLSStream, TLSStream]) -> None:
+    client, _ = tls
+    client.wait_readable(time.monotonic() + WAIT)  # until the tickets have come
+    with pytest.raises(TimeoutError):
+        receive(client, timeout=-1)
+
+
 def test_readable_tells_whether_bytes_have_arrived(streams: tuple[Stream, Stream]) -> None:
     one, other = streams
     assert not other.readable()
