@@ -10,7 +10,7 @@ typedef struct delivery {
     size_t first, second; /* the stream is cut at these places, and */
     size_t step;          /* into pieces of this size, 0 = no more pieces than that, */
     uint32_t random;      /* or of random sizes up to it; 0 = not random */
-    size_t window;        /* `min` for wsf_parser_window, which is then used if offered; 0 = never */
+    size_t window;        /* `min` for wsf_parser_window, which is used if offered; 0 = never */
     size_t fail_at;       /* the allocation that fails, counted from 1; 0 = none */
     int take;             /* whether blocks are taken */
 } delivery;

@@ -11,7 +11,7 @@
 
 struct choices {
     uint8_t key[4];
-    size_t src_offset, dst_offset; /* from the start of a block; its end is where the payload ends */
+    size_t src_offset, dst_offset; /* from the start of a block, which ends with the payload */
     int in_place;
     size_t step;
     uint32_t random;

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Feeds the text in pieces of `step` bytes, or of random sizes up to it, each in a block of just its
- * size. */
+/* Feeds the text in pieces of `step` bytes, or of random sizes up to it, each in a block of just
+ * its size. */
 static void check(const uint8_t *text, size_t size, size_t step, uint32_t random)
 {
     wsf_utf8 state = 0;

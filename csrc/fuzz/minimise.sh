@@ -11,8 +11,9 @@ for target; do
     name=${target#fuzz_} merged=$programs/merged
     rm -rf "$merged"
     mkdir -p "$merged" "$inputs/corpus/$name" "$programs/found/$name"
-    "$programs/$target" -set_cover_merge=1 "$merged" "$inputs/corpus/$name" "$programs/found/$name" \
-        2>&1 | grep -a 'MERGE-OUTER.*new files'
+    "$programs/$target" -set_cover_merge=1 \
+        "$merged" "$inputs/corpus/$name" "$programs/found/$name" 2>&1 \
+        | grep -a 'MERGE-OUTER.*new files'
     # They were written in the order of what each adds.
     (cd "$merged" && ls -tr | tail -n "+$((most + 1))" | xargs rm -f)
     rm -rf "${inputs:?}/corpus/$name"

@@ -66,7 +66,8 @@ static unsigned errors_of_length(const reference_header *h)
 {
     if (h->length > INT64_MAX)
         return ERROR(LENGTH_TOO_LARGE);
-    if ((h->length_size == 2 && h->length < 126) || (h->length_size == 8 && h->length <= UINT16_MAX))
+    if ((h->length_size == 2 && h->length < 126) ||
+        (h->length_size == 8 && h->length <= UINT16_MAX))
         return ERROR(LENGTH_NOT_MINIMAL);
     return 0;
 }

@@ -25,11 +25,12 @@ static int some_is_allowed(uint32_t low, uint32_t high, size_t bytes)
  * narrows the range of code points that the character can still become. */
 static size_t one_character(const uint8_t *data, size_t size, int *whole)
 {
-    size_t bytes = data[0] < 0x80 ? 1 : data[0] < 0xc0 ? 0 : data[0] < 0xe0 ? 2 : data[0] < 0xf0 ? 3 : 4;
+    uint8_t lead = data[0];
+    size_t bytes = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
     *whole = 0;
-    if (bytes == 0 || data[0] >= 0xf8)
+    if ((lead >= 0x80 && lead < 0xc0) || lead >= 0xf8)
         return 0;
-    uint32_t point = bytes == 1 ? data[0] : data[0] & (0x7fu >> bytes);
+    uint32_t point = bytes == 1 ? lead : lead & (0x7fu >> bytes);
     for (size_t i = 0;; i++) {
         size_t to_come = 6 * (bytes - 1 - i);
         uint32_t low = point << to_come, high = low | ((1u << to_come) - 1);

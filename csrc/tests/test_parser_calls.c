@@ -1,4 +1,5 @@
-/* Blocks that are taken, parsers started again, failures of the caller, deferred UTF-8: parser.c. */
+/* Blocks that are taken, parsers started again, failures of the caller, deferred UTF-8:
+ * parser.c. */
 #include "calls.h"
 #include "check.h"
 #include "drive.h"

@@ -90,7 +90,7 @@ static void implementations_are_chosen_while_others_mask(void)
 static uint8_t stream[FRAMES_ROOM];
 static size_t stream_size;
 
-/* A parser of its own for each thread, with the C library's allocator, over its copy of a stream. */
+/* A parser of its own for each thread, over its copy of a stream; the C library allocates. */
 static void *parse(void *argument)
 {
     static const uint8_t wanted[] = {WSF_PING, WSF_TEXT, WSF_BINARY, WSF_TEXT, WSF_CLOSE};
