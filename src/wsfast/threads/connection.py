@@ -228,10 +228,10 @@ class Connection:
         """All messages in the inbox, in order; does not wait."""
         return self._reader.take_all()
 
-    def hand_over(self, to: deque[Message]) -> None:
-        """Moves all messages in the inbox to the end of `to`. Whoever looks into the inbox first
-        and then there, on any thread, misses none."""
-        self._reader.hand_over(to)
+    def hand_over(self, to: deque[Message]) -> int:
+        """Moves all messages in the inbox to the end of `to`, and returns their size. Whoever looks
+        into the inbox first and then there, on any thread, misses none."""
+        return self._reader.hand_over(to)
 
     def keep(self, messages: Sequence[Message]) -> None:
         """Puts messages into the inbox, before all that will come."""

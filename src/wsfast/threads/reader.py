@@ -349,10 +349,14 @@ class Reader:
             self._space.notify_all()
             return self._inbox.take_all()
 
-    def hand_over(self, to: deque[Message]) -> None:
+    def hand_over(self, to: deque[Message]) -> int:
         """As `Connection.hand_over`."""
         with self._lock:
-            to.extend(self._inbox.take_all())
+            messages = self._inbox.take_all()
+            # Counted here: without a GIL, a deque that others take from cannot be looked through.
+            size = sum(map(len, messages))
+            to.extend(messages)
+        return size
 
     def wait_pong(self, number: int, timeout: float | None) -> bool:
         """As `Connection.wait_pong`."""

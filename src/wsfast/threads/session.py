@@ -232,8 +232,7 @@ class Session:
         if error is not None:
             callbacks.call("on_error", str(error))
         callbacks.call("on_close", *_code_and_reason(connection))
-        connection.hand_over(self._left)
-        size = sum(map(len, self._left.copy()))  # another thread may be taking them
+        size = connection.hand_over(self._left)
         self.dial = self.callbacks = None
         self._on_ended(self, size)
 
