@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 from raw_peers import BINARY, TEXT, close_frame, frame, header
+from reconnecting import SOON
 
 import wsfast
 from wsfast.server import Server, serve
 
 WAIT = 10.0
-SOON = {"initial": "1ms", "maximum": "5ms"}
-"""Delays that nobody notices."""
 
 
 def echo(connection: Any) -> None:
