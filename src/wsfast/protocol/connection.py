@@ -427,8 +427,7 @@ class Connection:
 
     def _send_deflated(self, data: "str | Buffer", deflater: Deflater) -> None:
         opcode, payload = _to_payload(data)
-        compress = len(payload) >= self._options.compression_threshold
-        if not compress:
+        if len(payload) < self._options.compression_threshold:
             self._outbox.frame(opcode, payload)
             return
         try:
