@@ -93,7 +93,9 @@ class Reader:
     def give_back(self) -> None:
         """Gives the reading role back."""
         self._reading = False
-        if self._waiting:
+        if self._waiting_for_pong:
+            self._arrived.notify_all()  # they make sure that somebody reads
+        elif self._waiting:
             self._arrived.notify()
         if self._protocol.finished:
             self._on_idle()
