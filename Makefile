@@ -6,7 +6,7 @@ FREETHREADED ?= python3.14t
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint build csrc-test pytest coverage conformance interop fuzz csrc-fuzz \
-	python-fuzz tsan wheel asan freethreaded soak clean
+	python-fuzz tsan wheel asan freethreaded soak bench-micro clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -54,8 +54,8 @@ conformance: $(VENV)/stamp-installed ## The conformance suite; choose cases by C
 	$(py) tests/conformance/run.py --cases '$(CASES)'
 
 # What is left out runs C or programs of others, and takes its time.
-measured = --ignore=tests/codec --ignore=tests/conformance --ignore=tests/csrc \
-	--ignore=tests/interop --ignore=tests/packaging --ignore=tests/soak
+measured = --ignore=tests/benchmarks --ignore=tests/codec --ignore=tests/conformance \
+	--ignore=tests/csrc --ignore=tests/interop --ignore=tests/packaging --ignore=tests/soak
 coverage: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Whether the Python tests reach every branch
 	$(say) 'pytest, measured'
 	$(py) -m coverage erase
@@ -87,7 +87,7 @@ wheel: $(VENV)/stamp-dev ## dist/: the sdist, and a wheel built from it
 
 # packaging and csrc make builds of their own, the latter with sanitizers; the conformance suite is a
 # program in Python 2, which nothing can be loaded into; the deflate bombs are measured to 64 KiB,
-# which the sanitizer's own allocator exceeds. As other tests measure memory too, what is freed is
+# which the sanitizer's own allocator exceeds; benchmarks say nothing there. As other tests measure memory too, what is freed is
 # kept back for 1 MiB only. Leaks are not looked for, since the interpreter keeps memory until it
 # ends; tests/codec looks for ours.
 asan: $(VENV)/stamp-dev ## The Python tests on an extension built with ASan and UBSan (Linux)
@@ -99,7 +99,7 @@ asan: $(VENV)/stamp-dev ## The Python tests on an extension built with ASan and 
 		ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=1 \
 		LD_PRELOAD="$$($${CC:-cc} -print-file-name=libasan.so)" \
 		$(py) -m pytest -m 'not packaging' --ignore=tests/csrc --ignore=tests/conformance \
-		--ignore=tests/hardening/test_deflate_bomb.py $(PYTEST_ARGS)
+		--ignore=tests/hardening/test_deflate_bomb.py --ignore=tests/benchmarks $(PYTEST_ARGS)
 
 # The GIL must stay off by itself: nothing here says that it should. On CPython 3.13t, which has no
 # trustme, $(py) makes the certificates.
@@ -113,6 +113,12 @@ SOAK_ARGS ?=
 soak: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Leaks and hangs, for long (Linux): SOAK_ARGS="--help"
 	$(say) 'soak'
 	PYTHONPATH=tests/hardening $(py) tests/soak/soak.py $(SOAK_ARGS)
+
+MICRO_ARGS ?=
+bench-micro: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Single operations beside the peers': MICRO_ARGS="-k mask --time 0.05"
+	$(py) -m pip install --quiet --group bench-micro
+	$(say) 'benchmarks/micro'
+	$(py) benchmarks/micro/ratios.py $(MICRO_ARGS)
 
 clean: ## Remove what was built and $(VENV)
 	-$(MAKE) -C csrc clean
