@@ -6,7 +6,7 @@ FREETHREADED ?= python3.14t
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint build csrc-test pytest coverage conformance interop fuzz csrc-fuzz \
-	python-fuzz tsan wheel asan freethreaded soak bench-micro clean
+	python-fuzz tsan wheel asan freethreaded soak bench bench-full bench-micro clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -114,6 +114,15 @@ soak: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Leaks and hangs, for long (Li
 	$(say) 'soak'
 	PYTHONPATH=tests/hardening $(py) tests/soak/soak.py $(SOAK_ARGS)
 
+BENCH_ARGS ?=
+bench: $(VENV)/stamp-bench ## Whole programs beside the peers' (minutes): BENCH_ARGS="--help"
+	$(say) 'benchmarks/compare, the short set'
+	$(py) benchmarks/compare/run.py --json build/benchmarks/short.json $(BENCH_ARGS)
+
+bench-full: $(VENV)/stamp-bench ## The same, every scenario (hours)
+	$(say) 'benchmarks/compare'
+	$(py) benchmarks/compare/run.py --full --repeat 5 --json build/benchmarks/full.json $(BENCH_ARGS)
+
 MICRO_ARGS ?=
 bench-micro: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Single operations beside the peers': MICRO_ARGS="-k mask --time 0.05"
 	$(py) -m pip install --quiet --group bench-micro
@@ -140,6 +149,11 @@ $(VENV)/stamp-venv: pyproject.toml
 $(VENV)/stamp-dev: $(VENV)/stamp-venv
 	$(say) 'installing what the tests and linters need'
 	$(py) -m pip install --group dev
+	@touch $@
+
+$(VENV)/stamp-bench: $(VENV)/stamp-dev $(VENV)/stamp-installed
+	$(say) 'installing what is measured beside wsfast'
+	$(py) -m pip install --quiet --group bench-compare
 	@touch $@
 
 $(VENV)/stamp-installed: $(VENV)/stamp-venv $(native)

@@ -1,0 +1,25 @@
+"""picows' websockets API, on uvloop."""
+
+import coroutines
+from picows.websockets.asyncio.client import connect
+from task import READ_LIMIT, Task
+
+
+class Connection:
+    def __init__(self, ws) -> None:
+        self.send, self.receive, self.close = ws.send, ws.recv, ws.close
+
+
+async def open_connection(task: Task) -> Connection:
+    ws = await connect(
+        task.url,
+        ssl=task.ssl_context,
+        max_size=READ_LIMIT,
+        compression="deflate" if task.deflate else None,
+        proxy=None,
+    )
+    return Connection(ws)
+
+
+if __name__ == "__main__":
+    coroutines.run(open_connection)

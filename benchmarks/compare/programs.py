@@ -1,0 +1,124 @@
+"""Who is measured: the client programs of this folder, and what each can do."""
+
+import importlib.metadata
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scenarios import Scenario
+
+HERE = Path(__file__).resolve().parent
+BUILD = HERE.parents[1] / "build" / "benchmarks"
+LIMIT = "c"
+REFERENCE = "picows"
+
+_ALL = ("echo", "request", "received", "sent", "connects", "idle")
+_CALLBACKS = ("echo", "received", "sent", "connects", "idle")
+
+
+@dataclass(frozen=True)
+class Program:
+    """A client program: a library, and the way in which it is used."""
+
+    name: str
+    about: str
+    file: str = ""  # in clients/; none for the one in C
+    arguments: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = _CALLBACKS
+    packages: tuple[str, ...] = ()  # that must be installed
+    deflate: bool = False  # can compress
+    plain: bool = True  # is measured without compression too
+    many: bool = True  # connections at once
+    cannot: str = ""  # what it leaves undone that others do
+    instead: dict[str, str] = field(default_factory=dict)  # of a task that it does not know
+    variant: bool = False  # only where it is asked for by its name
+
+    def takes(self, scenario: Scenario) -> bool:
+        task = self.instead.get(scenario.task, scenario.task)
+        return (
+            task in self.tasks
+            and (self.deflate if scenario.deflate else self.plain)
+            and (self.many or scenario.connections == 1)
+        )
+
+    @property
+    def missing(self) -> list[str]:
+        """The packages that are not installed."""
+        return [name for name in self.packages if not _installed(name)]
+
+    @property
+    def versions(self) -> dict[str, str]:
+        return {name: importlib.metadata.version(name) for name in self.packages}
+
+    def command(self, scenario: Scenario) -> list[str]:
+        task = self.instead.get(scenario.task, scenario.task)
+        start = (
+            [sys.executable, str(HERE / "clients" / self.file)]
+            if self.file
+            else [str(BUILD / "limit")]
+        )
+        return [*start, "--task", task, *self.arguments]
+
+
+def _installed(package: str) -> bool:
+    try:
+        importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+_PICOWS = {
+    "packages": ("picows", "uvloop"),
+    "cannot": "checks UTF-8 only where text is asked for, and not the order of fragments; "
+    "masking keys from libc's rand()",
+    "instead": {"request": "echo"},
+}
+
+PROGRAMS = [
+    Program(LIMIT, "C, the least possible work", tasks=("echo", "request", "received", "sent",
+            "connects"), many=False, cannot="checks nothing; one masking key"),
+    Program("wsfast", "ID API, callbacks", "wsfast_callbacks.py", packages=("wsfast",),
+            deflate=True),
+    Program("wsfast-polled", "ID API, get_messages each millisecond", "wsfast_polled.py",
+            tasks=("received",), packages=("wsfast",), many=False),
+    Program("wsfast-receive", "blocking send and receive", "wsfast_receive.py",
+            tasks=("request",), packages=("wsfast",), many=False),
+    Program("picows", "core API, uvloop, aiofastnet", "picows_core.py", **_PICOWS),
+    Program("picows-uvloop", "core API, uvloop's own transports", "picows_core.py",
+            ("--transport", "uvloop"), variant=True, **_PICOWS),
+    Program("picows-websockets", "its websockets API, for what the core API has not: compression",
+            "picows_websockets.py", packages=("picows", "uvloop"), deflate=True, plain=False),
+    Program("aiohttp", "uvloop", "aiohttp_client.py", packages=("aiohttp", "uvloop"), deflate=True,
+            cannot="masking keys from a Mersenne Twister; compresses at level 1"),
+    Program("aiohttp-aiofastnet", "uvloop, aiofastnet", "aiohttp_client.py",
+            ("--transport", "aiofastnet"), packages=("aiohttp", "uvloop", "aiofastnet"),
+            deflate=True, variant=True, cannot="masking keys from a Mersenne Twister"),
+    Program("websockets-asyncio", "uvloop", "websockets_asyncio.py",
+            packages=("websockets", "uvloop"), deflate=True),
+    Program("websockets-asyncio-aiofastnet", "uvloop, aiofastnet", "websockets_asyncio.py",
+            ("--transport", "aiofastnet"), packages=("websockets", "uvloop", "aiofastnet"),
+            deflate=True, variant=True),
+    Program("websockets-sync", "threads", "websockets_sync.py", tasks=_ALL,
+            packages=("websockets",), deflate=True),
+    Program("websocket-client", "WebSocket.recv, wsaccel", "websocket_client.py", tasks=_ALL,
+            packages=("websocket-client", "wsaccel"), cannot="has no limit of a message's size"),
+]  # fmt: skip
+
+
+def select(wanted: list[str]) -> list[Program]:
+    """Those named, and those whose names go on with a hyphen (`wsfast`: `wsfast-polled` too); all
+    but the variants if nothing is wanted. Raises `ValueError` for a name that fits none."""
+    if not wanted:
+        return [program for program in PROGRAMS if not program.variant]
+    chosen = set()
+    for name in wanted:
+        fitting = {
+            program.name
+            for program in PROGRAMS
+            if program.name == name or (program.name.startswith(f"{name}-") and not program.variant)
+        }
+        if not fitting:
+            raise ValueError(f"no library {name!r}; see --list")
+        chosen |= fitting
+    return [program for program in PROGRAMS if program.name in chosen]

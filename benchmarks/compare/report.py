@@ -1,0 +1,95 @@
+"""What the samples come to: a table for the terminal, and JSON for everything else."""
+
+import statistics
+from collections.abc import Callable, Sequence
+
+from measure import Sample
+from programs import LIMIT, REFERENCE, Program
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from scenarios import Scenario
+
+Statistic = Callable[[Sequence[float]], float]
+
+
+def summary(samples: list[Sample], *, best: bool = False) -> dict[str, float]:
+    """The middle of each figure over all repetitions, or the best."""
+    low: Statistic = min if best else statistics.median
+    high: Statistic = max if best else statistics.median
+    if "memory" in samples[0]:
+        return {"memory": low([sample["memory"] for sample in samples])}
+    figures = {
+        "rate": high([sample["count"] / sample["seconds"] for sample in samples]),
+        "cpu": low([sample["cpu"] / sample["count"] for sample in samples]),
+    }
+    for name in ("p50", "p99", "p99.9", "wire"):
+        if name in samples[0]:
+            figures[name] = low([sample[name] for sample in samples])
+    return figures
+
+
+def _time(seconds: float) -> str:
+    if seconds < 1e-6:
+        return f"{seconds * 1e9:.0f} ns"
+    return f"{seconds * 1e6:,.{0 if seconds >= 1e-4 else 1}f} µs"
+
+
+def _rate(rate: float, size: int) -> str:
+    text = f"{rate / 1e6:.2f} M" if rate >= 1e6 else f"{rate:,.0f}"
+    return f"{text} ({rate * size / 1e6:,.0f} MB/s)" if size >= 4096 else text
+
+
+def _quotient(mine: float, results: dict[str, dict[str, float]], other: str, figure: str) -> float:
+    """How many times better than another: what is small is good, but for rates."""
+    theirs = results[other][figure]
+    return mine / theirs if figure == "rate" else theirs / mine
+
+
+def _cells(scenario: Scenario, results: dict[str, dict[str, float]], name: str) -> dict[str, str]:
+    figures = results[name]
+
+    def against(other: str, figure: str) -> str:
+        if other not in results:
+            return "-"
+        return f"{_quotient(figures[figure], results, other, figure):.2f}"
+
+    if "memory" in figures:
+        return {
+            "resident each": f"{figures['memory'] / 1024:.1f} KiB",
+            f"x {REFERENCE}": against(REFERENCE, "memory"),
+        }
+    cells = {
+        "per second": _rate(figures["rate"], scenario.size),
+        f"x {REFERENCE}": against(REFERENCE, "rate"),
+        f"x {LIMIT}": against(LIMIT, "rate"),
+        "CPU each": _time(figures["cpu"]),
+        f"CPU x {REFERENCE}": against(REFERENCE, "cpu"),
+    }
+    for percentile in ("p50", "p99", "p99.9"):
+        if percentile in figures:
+            cells[percentile] = _time(figures[percentile])
+    if scenario.deflate and "wire" in figures:
+        cells["on the wire"] = f"{figures['wire'] / scenario.size:.3f}"
+    return cells
+
+
+def table(scenario: Scenario, results: dict[str, dict[str, float]]) -> Table:
+    """The libraries of a scenario, the best first."""
+    order = sorted(
+        results, key=lambda name: results[name].get("memory", -results[name].get("rate", 0))
+    )
+    rows = {name: _cells(scenario, results, name) for name in order}
+    shown = Table("library", title=scenario.name, title_justify="left", box=box.SIMPLE_HEAD)
+    for column in next(iter(rows.values())):
+        shown.add_column(column, justify="right", no_wrap=True)
+    for name, cells in rows.items():
+        shown.add_row(name, *cells.values(), style="bold" if name.startswith("wsfast") else None)
+    return shown
+
+
+def notes(console: Console, programs: list[Program]) -> None:
+    """What is not equal, although all is done to make it so."""
+    for program in programs:
+        if program.cannot:
+            console.print(f"[bold]{program.name}[/bold] {program.cannot}.")
