@@ -26,6 +26,7 @@ class Program:
     arguments: tuple[str, ...] = ()
     tasks: tuple[str, ...] = _CALLBACKS
     packages: tuple[str, ...] = ()  # that must be installed
+    extras: tuple[str, ...] = ()  # that make it faster where they are installed
     deflate: bool = False  # can compress
     plain: bool = True  # is measured without compression too
     many: bool = True  # connections at once
@@ -48,7 +49,8 @@ class Program:
 
     @property
     def versions(self) -> dict[str, str]:
-        return {name: importlib.metadata.version(name) for name in self.packages}
+        names = [*self.packages, *(name for name in self.extras if _installed(name))]
+        return {name: importlib.metadata.version(name) for name in names}
 
     def command(self, scenario: Scenario) -> list[str]:
         task = self.instead.get(scenario.task, scenario.task)
@@ -68,8 +70,22 @@ def _installed(package: str) -> bool:
     return True
 
 
+_ON_UVLOOP = ("uvloop", "aiofastnet")
+
+_AIOHTTP = {
+    "file": "aiohttp_client.py",
+    "packages": ("aiohttp", "zlib-ng", *_ON_UVLOOP),
+    "deflate": True,
+    "cannot": "masking keys from a Mersenne Twister; compresses at level 1",
+}
+_WEBSOCKETS = {
+    "file": "websockets_asyncio.py",
+    "packages": ("websockets", *_ON_UVLOOP),
+    "deflate": True,
+}
 _PICOWS = {
-    "packages": ("picows", "uvloop"),
+    "file": "picows_core.py",
+    "packages": ("picows", *_ON_UVLOOP),
     "cannot": "checks UTF-8 only where text is asked for, and not the order of fragments; "
     "masking keys from libc's rand()",
     "instead": {"request": "echo"},
@@ -77,28 +93,28 @@ _PICOWS = {
 
 PROGRAMS = [
     Program(LIMIT, "C, the least possible work", tasks=("echo", "request", "received", "sent",
-            "connects"), many=False, cannot="checks nothing; one masking key"),
+            "connects"), cannot="checks nothing; one masking key"),
     Program("wsfast", "ID API, callbacks", "wsfast_callbacks.py", packages=("wsfast",),
-            deflate=True),
+            extras=("zlib-ng",), deflate=True),
+    Program("wsfast-level-1", "the same, compressing at level 1", "wsfast_callbacks.py",
+            ("--level", "1"), packages=("wsfast",), extras=("zlib-ng",), deflate=True, plain=False),
+    Program("wsfast-zlib", "the same without its extra `speed`", "wsfast_zlib.py",
+            packages=("wsfast",), deflate=True, plain=False),
     Program("wsfast-polled", "ID API, get_messages each millisecond", "wsfast_polled.py",
             tasks=("received",), packages=("wsfast",), many=False),
     Program("wsfast-receive", "blocking send and receive", "wsfast_receive.py",
             tasks=("request",), packages=("wsfast",), many=False),
-    Program("picows", "core API, uvloop, aiofastnet", "picows_core.py", **_PICOWS),
-    Program("picows-uvloop", "core API, uvloop's own transports", "picows_core.py",
-            ("--transport", "uvloop"), variant=True, **_PICOWS),
+    Program("picows", "core API, uvloop, aiofastnet", **_PICOWS),
+    Program("picows-uvloop", "core API, uvloop's own transports",
+            arguments=("--transport", "uvloop"), variant=True, **_PICOWS),
     Program("picows-websockets", "its websockets API, for what the core API has not: compression",
-            "picows_websockets.py", packages=("picows", "uvloop"), deflate=True, plain=False),
-    Program("aiohttp", "uvloop", "aiohttp_client.py", packages=("aiohttp", "uvloop"), deflate=True,
-            cannot="masking keys from a Mersenne Twister; compresses at level 1"),
-    Program("aiohttp-aiofastnet", "uvloop, aiofastnet", "aiohttp_client.py",
-            ("--transport", "aiofastnet"), packages=("aiohttp", "uvloop", "aiofastnet"),
-            deflate=True, variant=True, cannot="masking keys from a Mersenne Twister"),
-    Program("websockets-asyncio", "uvloop", "websockets_asyncio.py",
-            packages=("websockets", "uvloop"), deflate=True),
-    Program("websockets-asyncio-aiofastnet", "uvloop, aiofastnet", "websockets_asyncio.py",
-            ("--transport", "aiofastnet"), packages=("websockets", "uvloop", "aiofastnet"),
-            deflate=True, variant=True),
+            "picows_websockets.py", packages=("picows", *_ON_UVLOOP), deflate=True, plain=False),
+    Program("aiohttp", "uvloop", **_AIOHTTP),
+    Program("aiohttp-aiofastnet", "uvloop, aiofastnet",
+            arguments=("--transport", "aiofastnet"), variant=True, **_AIOHTTP),
+    Program("websockets-asyncio", "uvloop", **_WEBSOCKETS),
+    Program("websockets-asyncio-aiofastnet", "uvloop, aiofastnet",
+            arguments=("--transport", "aiofastnet"), variant=True, **_WEBSOCKETS),
     Program("websockets-sync", "threads", "websockets_sync.py", tasks=_ALL,
             packages=("websockets",), deflate=True),
     Program("websocket-client", "WebSocket.recv, wsaccel", "websocket_client.py", tasks=_ALL,
@@ -106,11 +122,12 @@ PROGRAMS = [
 ]  # fmt: skip
 
 
-def select(wanted: list[str]) -> list[Program]:
+def select(wanted: list[str], *, variants: bool = False) -> list[Program]:
     """Those named, and those whose names go on with a hyphen (`wsfast`: `wsfast-polled` too); all
-    but the variants if nothing is wanted. Raises `ValueError` for a name that fits none."""
+    if nothing is wanted, with or without the variants. Raises `ValueError` for a name that fits
+    none."""
     if not wanted:
-        return [program for program in PROGRAMS if not program.variant]
+        return [program for program in PROGRAMS if variants or not program.variant]
     chosen = set()
     for name in wanted:
         fitting = {

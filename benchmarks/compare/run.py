@@ -6,50 +6,64 @@ python benchmarks/compare/run.py --scenario flood-received-32B --libraries wsfas
 import argparse
 import json
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import machine
 import programs
 import report
 import scenarios
-from measure import Bench, Failed, Sample, build
+import targets
+from measure import Bench, Failed, Sample, build, has_tls
 from programs import Program
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from scenarios import Scenario
 
-Results = dict[str, list[Sample]]
 
+@dataclass
+class Comparison:
+    """One scenario with all who take part in it."""
 
-def compare(
-    bench: Bench, scenario: Scenario, taking_part: list[Program], repeat: int, progress: Progress
-) -> tuple[Results, dict[str, str]]:
-    """The samples of each library, and why there are none. The order alternates, so that none
-    always comes first, or after the same other."""
-    samples: Results = {program.name: [] for program in taking_part}
-    counts: dict[str, int] = {}
-    failed: dict[str, str] = {}
-    bar = progress.add_task(scenario.name, total=len(taking_part) * (repeat + 1))
-    for turn in range(repeat + 1):
-        order = taking_part[turn % 2 :: 2] + taking_part[1 - turn % 2 :: 2]
-        for program in order if turn % 4 < 2 else reversed(order):
-            progress.update(bar, description=f"{scenario.name}  {program.name}", refresh=True)
-            try:
-                if program.name in failed:
-                    pass
-                elif not turn:  # warms up files and caches too
-                    counts[program.name] = bench.first_count(program, scenario)
-                else:
-                    sample = bench.run(program, scenario, counts[program.name])
-                    samples[program.name].append(sample)
-                    if not scenario.fixed_count:
-                        counts[program.name] = bench.next_count(sample)
-            except Failed as exc:
-                failed[program.name] = str(exc)
-                samples.pop(program.name)
-            progress.update(bar, advance=1, refresh=True)
-    progress.remove_task(bar)
-    return samples, failed
+    bench: Bench
+    scenario: Scenario
+    taking_part: list[Program]
+    repeat: int
+    samples: dict[str, list[Sample]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    _counts: dict[str, int] = field(default_factory=dict)
+
+    def run(self, progress: Progress) -> None:
+        """The order alternates, so that none always comes first, or after the same other."""
+        total = len(self.taking_part) * (self.repeat + 1)
+        bar = progress.add_task(self.scenario.name, total=total)
+        for turn in range(self.repeat + 1):
+            order = self.taking_part[turn % 2 :: 2] + self.taking_part[1 - turn % 2 :: 2]
+            for program in order if turn % 4 < 2 else reversed(order):
+                description = f"{self.scenario.name}  {program.name}"
+                progress.update(bar, description=description, refresh=True)
+                if program.name not in self.failed:
+                    self._try(program, first=not turn)
+                progress.update(bar, advance=1, refresh=True)
+        progress.remove_task(bar)
+
+    def _try(self, program: Program, *, first: bool) -> None:
+        name = program.name
+        try:
+            if first:  # which warms up files and caches too
+                self._counts[name] = self.bench.first_count(program, self.scenario)
+                return
+            sample = self.bench.run(program, self.scenario, self._counts[name])
+        except Failed as exc:
+            self.failed[name] = str(exc)
+            self.samples.pop(name, None)
+            return
+        self.samples.setdefault(name, []).append(sample)
+        if not self.scenario.fixed_count:
+            self._counts[name] = self.bench.next_count(sample)
+
+    def figures(self, *, best: bool) -> dict[str, dict[str, float]]:
+        return {name: report.summary(each, best=best) for name, each in self.samples.items()}
 
 
 def arguments() -> argparse.Namespace:
@@ -68,7 +82,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--repeat", type=int, default=3, help="times each (default: 3)")
     parser.add_argument("--seconds", type=float, default=0.7, help="for each (default: 0.7)")
-    parser.add_argument("--full", action="store_true", help="every scenario")
+    parser.add_argument("--full", action="store_true", help="every scenario and library")
     parser.add_argument(
         "--best",
         action="store_true",
@@ -94,10 +108,47 @@ def names(text: str) -> list[str]:
     return [name for name in text.split(",") if name]
 
 
-def chosen_scenarios(args: argparse.Namespace) -> list[Scenario]:
+def choose(args: argparse.Namespace, console: Console) -> tuple[list[Scenario], list[Program]]:
+    """What can be measured of what is wanted; what cannot be is said aloud."""
+    wanted = [each for each in scenarios.SCENARIOS if args.full or each.short]
     if args.scenario:
-        return scenarios.select(names(",".join(args.scenario)))
-    return [scenario for scenario in scenarios.SCENARIOS if args.full or scenario.short]
+        wanted = scenarios.select(names(",".join(args.scenario)))
+    chosen = programs.select(names(args.libraries), variants=args.full)
+    build()
+    if not has_tls():
+        console.print("[red]left out: TLS. Install OpenSSL's headers (Debian: libssl-dev)[/red]")
+        wanted = [scenario for scenario in wanted if not scenario.tls]
+    for program in [program for program in chosen if program.missing]:
+        console.print(f"[red]left out: {program.name}, without {', '.join(program.missing)}[/red]")
+        chosen.remove(program)
+    return wanted, chosen
+
+
+def measure_all(
+    bench: Bench, wanted: list[Scenario], chosen: list[Program], args, console: Console
+) -> dict[str, dict[str, object]]:
+    """By the scenarios' names; a table of each is shown at once."""
+    results = {}
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    progress = Progress(*columns, TimeRemainingColumn(), console=console, auto_refresh=False)
+    with progress:
+        whole = progress.add_task("all", total=len(wanted))
+        for scenario in wanted:
+            taking_part = [program for program in chosen if program.takes(scenario)]
+            comparison = Comparison(bench, scenario, taking_part, args.repeat)
+            comparison.run(progress)
+            figures = comparison.figures(best=args.best)
+            if figures:
+                console.print(report.table(scenario, figures))
+            for reason in comparison.failed.values():
+                console.print(f"[red]{reason}[/red]")
+            results[scenario.name] = {
+                "summary": figures,
+                "failed": comparison.failed,
+                "samples": comparison.samples,
+            }
+            progress.update(whole, advance=1, refresh=True)
+    return results
 
 
 def main() -> int:
@@ -106,50 +157,37 @@ def main() -> int:
     if args.list:
         show_lists(console)
         return 0
+    if sys.platform != "linux":
+        print("error: the load program needs epoll: Linux", file=sys.stderr)
+        return 2
     try:
-        wanted = chosen_scenarios(args)
-        chosen = programs.select(names(args.libraries))
+        wanted, chosen = choose(args, console)
     except ValueError as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 2
-    build()
-    for program in [program for program in chosen if program.missing]:
-        console.print(f"[red]left out: {program.name}, without {', '.join(program.missing)}[/red]")
-        chosen.remove(program)
-    pair = tuple(map(int, args.cores.split(","))) if args.cores else machine.cores()
-    if pair is None:
+    cores = machine.cores()
+    if args.cores:
+        client, load = map(int, args.cores.split(","))
+        cores = client, load
+    if cores is None:
         console.print("[red]nothing is pinned to cores: expect noise[/red]")
-    output: dict[str, object] = {
+    with Bench(args.seconds, cores) as bench:
+        results = measure_all(bench, wanted, chosen, args, console)
+    report.notes(console, chosen)
+    run = {
         "machine": machine.describe(),
-        "cores": pair,
-        "versions": {
-            name: version for program in chosen for name, version in program.versions.items()
-        },
+        "cores": cores,
+        "versions": {name: value for each in chosen for name, value in each.versions.items()},
         "repeat": args.repeat,
         "seconds": args.seconds,
-        "scenarios": {},
+        "statistic": "best" if args.best else "median",
+        "scenarios": results,
     }
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    progress = Progress(*columns, TimeRemainingColumn(), console=console, auto_refresh=False)
-    with Bench(args.seconds, pair) as bench, progress:
-        whole = progress.add_task("all", total=len(wanted))
-        for scenario in wanted:
-            taking_part = [program for program in chosen if program.takes(scenario)]
-            samples, failed = compare(bench, scenario, taking_part, args.repeat, progress)
-            figures = {name: report.summary(each, best=args.best) for name, each in samples.items()}
-            if figures:
-                console.print(report.table(scenario, figures))
-            for reason in failed.values():
-                console.print(f"[red]{reason}[/red]")
-            output["scenarios"][scenario.name] = {
-                "samples": samples, "summary": figures, "failed": failed,
-            }  # fmt: skip
-            progress.update(whole, advance=1, refresh=True)
-    report.notes(console, chosen)
+    console.print(targets.table(run))
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(output, indent=1) + "\n")
-    return 0
+        args.json.write_text(json.dumps(run, indent=1) + "\n")
+    return 1 if any(result["failed"] for result in results.values()) else 0
 
 
 if __name__ == "__main__":

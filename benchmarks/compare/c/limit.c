@@ -119,7 +119,8 @@ static int by_value(const void *a, const void *b) {
 }
 
 static void report(const struct task *task, double *latencies) {
-    printf("{\"count\": %zu, \"seconds\": %.9f, \"cpu\": %.9f", task->count, seconds, cpu);
+    printf("{\"count\": %zu, \"seconds\": %.9f, \"cpu\": %.9f", task->count * task->connections,
+           seconds, cpu);
     if (latencies[0] > 0) {
         static const double percents[] = {50, 99, 99.9};
         qsort(latencies, task->count, sizeof *latencies, by_value);

@@ -34,6 +34,9 @@ void client_close(struct client *);
 size_t client_frame(uint8_t *to, const uint8_t *payload, size_t size);
 void client_send(struct client *, const uint8_t *payload, size_t size);
 
+/* The same message so many times, with few system calls. Of one size in a process. */
+void client_send_many(struct client *, const uint8_t *payload, size_t size, size_t count);
+
 /* Copies a message into new memory, which is the caller's. */
 uint8_t *client_receive(struct client *, size_t *size);
 
@@ -46,5 +49,6 @@ void clock_stop(void);
 
 /* Runs a task; false if there is none of that name. `latencies` is filled by round trips. */
 bool task_run(const struct task *, double *latencies);
+void task_run_many(const struct task *);
 
 #endif

@@ -40,7 +40,7 @@ static void received(struct client *client, const struct task *task) {
     clock_stop();
 }
 
-static void send_round(struct client *client, const uint8_t *payload, size_t size, size_t count) {
+void client_send_many(struct client *client, const uint8_t *payload, size_t size, size_t count) {
     static uint8_t *out;
     size_t used = 0, room = GATHERED + size + HEADER_MAX;
     out = out ? out : malloc(room);
@@ -51,6 +51,10 @@ static void send_round(struct client *client, const uint8_t *payload, size_t siz
             used = 0;
         }
     }
+}
+
+static void send_round(struct client *client, const uint8_t *payload, size_t size, size_t count) {
+    client_send_many(client, payload, size, count);
     free(client_receive(client, &size));
 }
 
@@ -79,6 +83,10 @@ bool task_run(const struct task *task, double *latencies) {
     struct client client;
     if (!strcmp(task->name, "connects")) {
         connects(task);
+        return true;
+    }
+    if (task->connections > 1) {
+        task_run_many(task);
         return true;
     }
     client_open(&client, task);

@@ -1,4 +1,5 @@
-/* The load program: load [-p FOLDER_OF_PATTERNS] [-c CERTIFICATE -k KEY] */
+/* The load program: load [-p FOLDER_OF_PATTERNS] [-c CERTIFICATE -k KEY]
+   load -t: ends with success if TLS was built in */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
@@ -12,8 +13,9 @@ int main(int argc, char **argv) {
     const char *certificate = NULL, *key = NULL;
     int option;
     signal(SIGPIPE, SIG_IGN);
-    while ((option = getopt(argc, argv, "p:c:k:")) != -1) {
+    while ((option = getopt(argc, argv, "tp:c:k:")) != -1) {
         switch (option) {
+        case 't': return !link_setup_tls(NULL, NULL);
         case 'p': pattern_folder = optarg; break;
         case 'c': certificate = optarg; break;
         case 'k': key = optarg; break;

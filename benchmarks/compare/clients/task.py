@@ -18,7 +18,6 @@ import payloads
 READ_LIMIT = 16 * 1024 * 1024
 """Bytes of a message that every client must take, and no more."""
 
-DEFLATE_LEVEL = 6
 DEFLATE_WINDOW_BITS = 15
 
 
@@ -35,6 +34,7 @@ class Task:
     connections: int
     cafile: str | None
     deflate: bool
+    level: int
     transport: str | None
     result: dict[str, object] = field(default_factory=dict)
 
@@ -89,6 +89,7 @@ def main(tasks: dict[str, Callable[[Task], None]]) -> None:
     parser.add_argument("--connections", type=int, default=1)
     parser.add_argument("--cafile")
     parser.add_argument("--deflate", action="store_true")
+    parser.add_argument("--level", type=int, default=6)
     parser.add_argument("--transport", choices=["uvloop", "aiofastnet"])
     task = Task(**vars(parser.parse_args()))
     tasks[task.task](task)

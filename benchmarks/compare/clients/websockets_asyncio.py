@@ -17,7 +17,7 @@ async def open_connection(task: Task) -> Connection:
         ssl=task.ssl_context,
         max_size=READ_LIMIT,
         compression=None,
-        extensions=[deflate()] if task.deflate else None,
+        extensions=[deflate(task)] if task.deflate else None,
         proxy=None,
     )
     return Connection(ws)

@@ -4,7 +4,7 @@ import itertools
 import threading
 import time
 
-from task import DEFLATE_LEVEL, DEFLATE_WINDOW_BITS, READ_LIMIT, Task, main, resident
+from task import DEFLATE_WINDOW_BITS, READ_LIMIT, Task, main, resident
 
 import wsfast
 
@@ -19,7 +19,7 @@ class Client:
         if task.deflate:
             options |= {
                 "compression": "context_takeover",
-                "compression_level": DEFLATE_LEVEL,
+                "compression_level": task.level,
                 "compression_window_bits": DEFLATE_WINDOW_BITS,
             }
         self.id = wsfast.connect(
@@ -132,5 +132,9 @@ def idle(task: Task) -> None:
     task.result["memory"] = (resident() - before) / task.count
 
 
-if __name__ == "__main__":
+def run() -> None:
     main({"received": received, "echo": echo, "sent": sent, "connects": connects, "idle": idle})
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,129 @@
+"""What wsfast sets out to reach, as ratios within one run, and whether a run has reached it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from programs import LIMIT, REFERENCE
+from rich import box
+from rich.table import Table
+
+PEERS = "the best peer"
+OURS = "wsfast"
+
+
+@dataclass(frozen=True)
+class Target:
+    """At least `ratio` times as good as another, in a figure."""
+
+    scenario: str
+    ratio: float
+    other: str = REFERENCE
+    program: str = OURS
+    figure: str = "rate"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run has to say to a target."""
+
+    target: Target
+    other: str
+    ratio: float
+
+    @property
+    def met(self) -> bool:
+        return self.ratio >= self.target.ratio
+
+
+ECHO = ("32B", "256B", "8KiB", "100kB", "1MiB")
+LARGE = ("100kB", "1MiB")
+
+TARGETS = [
+    *(Target(f"flood-received-{size}", ratio, other)
+      for size in ("32B", "32B-text")
+      for ratio, other in ((2.5, REFERENCE), (50, "websocket-client"))),
+    Target("flood-received-32B", 5, program="wsfast-polled"),
+    *(Target(f"flood-sent-{size}", ratio, other)
+      for size, to_picows, to_websocket_client in (("32B", 10, 20), ("1KiB", 8, 15))
+      for ratio, other in ((to_picows, REFERENCE), (to_websocket_client, "websocket-client"))),
+    Target("flood-sent-64KiB", 1, PEERS),
+    *(Target(f"echo-{size}", 0.88 if size in LARGE else 0.93, LIMIT) for size in ECHO),
+    *(Target(f"echo-{size}", 1.15) for size in ECHO),
+    *(Target(f"echo-{size}", 1, figure="p99") for size in ECHO),
+    *(Target(f"request-{size}", ratio, other, "wsfast-receive")
+      for size in ECHO
+      for ratio, other in ((1.5, "websocket-client"), (1.05, REFERENCE))),
+    Target("flood-received-1MiB", 0.95, LIMIT),
+    *(Target(f"tls-echo-{size}", 1, PEERS) for size in ECHO),
+    *(Target(f"tls-flood-received-{size}", 1, PEERS)
+      for size in ("32B-text", "32B", "256B", "4KiB", "1MiB")),
+    *(Target(f"tls-flood-sent-{size}", 1, PEERS) for size in ("32B", "1KiB", "64KiB")),
+    *(Target(f"deflate-{way}-{size}", 1.5, PEERS, program)
+      for way, program in (("received", OURS), ("sent", OURS), ("sent", "wsfast-level-1"))
+      for size in ("1KiB", "64KiB")),
+    *(Target(f"100-connections-{task}-256B", 1, PEERS)
+      for task in ("echo", "flood-received", "flood-sent")),
+]  # fmt: skip
+
+IDLE_LIMIT = 64 * 1024
+"""Bytes that an idle connection may take, with its thread."""
+
+SAME_WIRE = 1.03
+"""A peer that leaves this many times as much on the wire does not compress as well."""
+
+
+def _is_peer(name: str) -> bool:
+    return name != LIMIT and not name.startswith(OURS)
+
+
+def _value(figures: dict[str, float], figure: str) -> float:
+    """The higher, the better."""
+    return figures[figure] if figure == "rate" else 1 / figures[figure]
+
+
+def outcomes(run: dict) -> Iterator[Outcome]:
+    """Of the targets that the run has measured."""
+    for target in TARGETS:
+        results = run["scenarios"].get(target.scenario, {}).get("summary", {})
+        if target.program not in results:
+            continue
+        mine = results[target.program]
+        others = {name: each for name, each in results.items() if name == target.other}
+        if target.other == PEERS:
+            wire = mine.get("wire", 0) * SAME_WIRE
+            others = {
+                name: each
+                for name, each in results.items()
+                if _is_peer(name) and (not wire or each.get("wire", 0) <= wire)
+            }
+        if others:
+            best = max(others, key=lambda name: _value(others[name], target.figure))
+            ratio = _value(mine, target.figure) / _value(others[best], target.figure)
+            yield Outcome(target, best, ratio)
+
+
+def idle(run: dict) -> tuple[float, bool] | None:
+    """Bytes of an idle connection, and whether these are few enough."""
+    figures = run["scenarios"].get("idle", {}).get("summary", {}).get(OURS)
+    return figures and (figures["memory"], figures["memory"] <= IDLE_LIMIT)
+
+
+def table(run: dict) -> Table:
+    shown = Table("scenario", "what", "beside", title="targets", title_justify="left",
+                  box=box.SIMPLE_HEAD)  # fmt: skip
+    for name in ("wanted", "measured", ""):
+        shown.add_column(name, justify="right")
+    for outcome in outcomes(run):
+        target = outcome.target
+        what = target.program if target.figure == "rate" else f"{target.program}, {target.figure}"
+        shown.add_row(
+            target.scenario, what, outcome.other, f"{target.ratio:g}", f"{outcome.ratio:.2f}",
+            "met" if outcome.met else "[red]not met[/red]",
+        )  # fmt: skip
+    if (memory := idle(run)) is not None:
+        used, enough = memory
+        shown.add_row(
+            "idle", OURS, "", f"{IDLE_LIMIT / 1024:.0f} KiB", f"{used / 1024:.1f} KiB",
+            "met" if enough else "[red]not met[/red]",
+        )  # fmt: skip
+    return shown
