@@ -1,19 +1,17 @@
-"""What the samples come to: a table for the terminal, and JSON for everything else."""
+"""What the samples come to: figures, and rows of text to show them."""
 
 import statistics
 from collections.abc import Callable, Sequence
 
 from measure import Sample
-from programs import LIMIT, REFERENCE, Program
-from rich import box
-from rich.console import Console
-from rich.table import Table
+from programs import LIMIT, REFERENCE
 from scenarios import Scenario
 
+Figures = dict[str, float]
 Statistic = Callable[[Sequence[float]], float]
 
 
-def summary(samples: list[Sample], *, best: bool = False) -> dict[str, float]:
+def summary(samples: list[Sample], *, best: bool = False) -> Figures:
     """The middle of each figure over all repetitions, or the best."""
     low: Statistic = min if best else statistics.median
     high: Statistic = max if best else statistics.median
@@ -40,13 +38,13 @@ def _rate(rate: float, size: int) -> str:
     return f"{text} ({rate * size / 1e6:,.0f} MB/s)" if size >= 4096 else text
 
 
-def _quotient(mine: float, results: dict[str, dict[str, float]], other: str, figure: str) -> float:
+def _quotient(mine: float, results: dict[str, Figures], other: str, figure: str) -> float:
     """How many times better than another: what is small is good, but for rates."""
     theirs = results[other][figure]
     return mine / theirs if figure == "rate" else theirs / mine
 
 
-def _cells(scenario: Scenario, results: dict[str, dict[str, float]], name: str) -> dict[str, str]:
+def _cells(scenario: Scenario, results: dict[str, Figures], name: str) -> dict[str, str]:
     figures = results[name]
 
     def against(other: str, figure: str) -> str:
@@ -74,22 +72,9 @@ def _cells(scenario: Scenario, results: dict[str, dict[str, float]], name: str) 
     return cells
 
 
-def table(scenario: Scenario, results: dict[str, dict[str, float]]) -> Table:
-    """The libraries of a scenario, the best first."""
+def rows(scenario: Scenario, results: dict[str, Figures]) -> list[dict[str, str]]:
+    """The libraries of a scenario, the best first, each by the names of the columns."""
     order = sorted(
         results, key=lambda name: results[name].get("memory", -results[name].get("rate", 0))
     )
-    rows = {name: _cells(scenario, results, name) for name in order}
-    shown = Table("library", title=scenario.name, title_justify="left", box=box.SIMPLE_HEAD)
-    for column in next(iter(rows.values())):
-        shown.add_column(column, justify="right", no_wrap=True)
-    for name, cells in rows.items():
-        shown.add_row(name, *cells.values(), style="bold" if name.startswith("wsfast") else None)
-    return shown
-
-
-def notes(console: Console, programs: list[Program]) -> None:
-    """What is not equal, although all is done to make it so."""
-    for program in programs:
-        if program.cannot:
-            console.print(f"[bold]{program.name}[/bold] {program.cannot}.")
+    return [{"library": name, **_cells(scenario, results, name)} for name in order]

@@ -14,6 +14,7 @@ import programs
 import report
 import scenarios
 import targets
+import terminal
 from measure import Bench, Failed, Sample, build, has_tls
 from programs import Program
 from rich.console import Console
@@ -139,7 +140,7 @@ def measure_all(
             comparison.run(progress)
             figures = comparison.figures(best=args.best)
             if figures:
-                console.print(report.table(scenario, figures))
+                console.print(terminal.table(scenario.name, report.rows(scenario, figures)))
             for reason in comparison.failed.values():
                 console.print(f"[red]{reason}[/red]")
             results[scenario.name] = {
@@ -173,7 +174,7 @@ def main() -> int:
         console.print("[red]nothing is pinned to cores: expect noise[/red]")
     with Bench(args.seconds, cores) as bench:
         results = measure_all(bench, wanted, chosen, args, console)
-    report.notes(console, chosen)
+    terminal.notes(console, chosen)
     run = {
         "machine": machine.describe(),
         "cores": cores,
@@ -183,7 +184,8 @@ def main() -> int:
         "statistic": "best" if args.best else "median",
         "scenarios": results,
     }
-    console.print(targets.table(run))
+    if reached := targets.rows(run):
+        console.print(terminal.table("targets", reached))
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(run, indent=1) + "\n")

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from programs import LIMIT, REFERENCE
-from rich import box
-from rich.table import Table
 
 PEERS = "the best peer"
 OURS = "wsfast"
@@ -102,28 +100,31 @@ def outcomes(run: dict) -> Iterator[Outcome]:
             yield Outcome(target, best, ratio)
 
 
-def idle(run: dict) -> tuple[float, bool] | None:
-    """Bytes of an idle connection, and whether these are few enough."""
-    figures = run["scenarios"].get("idle", {}).get("summary", {}).get(OURS)
-    return figures and (figures["memory"], figures["memory"] <= IDLE_LIMIT)
-
-
-def table(run: dict) -> Table:
-    shown = Table("scenario", "what", "beside", title="targets", title_justify="left",
-                  box=box.SIMPLE_HEAD)  # fmt: skip
-    for name in ("wanted", "measured", ""):
-        shown.add_column(name, justify="right")
+def rows(run: dict) -> list[dict[str, str]]:
+    """All of that as text, by the names of the columns."""
+    found = []
     for outcome in outcomes(run):
         target = outcome.target
         what = target.program if target.figure == "rate" else f"{target.program}, {target.figure}"
-        shown.add_row(
-            target.scenario, what, outcome.other, f"{target.ratio:g}", f"{outcome.ratio:.2f}",
-            "met" if outcome.met else "[red]not met[/red]",
-        )  # fmt: skip
-    if (memory := idle(run)) is not None:
-        used, enough = memory
-        shown.add_row(
-            "idle", OURS, "", f"{IDLE_LIMIT / 1024:.0f} KiB", f"{used / 1024:.1f} KiB",
-            "met" if enough else "[red]not met[/red]",
-        )  # fmt: skip
-    return shown
+        measured = f"{outcome.ratio:.2f}"
+        found.append(_row(target.scenario, what, outcome.other, f"{target.ratio:g}", measured,
+                          met=outcome.met))  # fmt: skip
+    idle = run["scenarios"].get("idle", {}).get("summary", {}).get(OURS)
+    if idle:
+        wanted, used = f"≤ {IDLE_LIMIT / 1024:.0f} KiB", f"{idle['memory'] / 1024:.1f} KiB"
+        met = idle["memory"] <= IDLE_LIMIT
+        found.append(_row("idle", OURS, "", wanted, used, met=met))
+    return found
+
+
+def _row(
+    scenario: str, what: str, other: str, wanted: str, measured: str, *, met: bool
+) -> dict[str, str]:
+    return {
+        "scenario": scenario,
+        "what": what,
+        "beside": other,
+        "wanted": wanted,
+        "measured": measured,
+        "": "met" if met else "not met",
+    }
