@@ -1,11 +1,13 @@
 """What it is measured on: cores to pin to, and what a reader must know of hardware and software."""
 
 import contextlib
+import fcntl
 import os
 import platform
 import ssl
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,18 +39,35 @@ def _siblings(cpu: int) -> set[int]:
     return siblings
 
 
+REAL_TIME_PRIORITY = 10
+
+
 @contextlib.contextmanager
-def pinned(cpu: int | None) -> Iterator[None]:
-    """What is started within runs on that core only."""
-    if cpu is None:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {cpu})
+def scheduled(cpu: int | None, *, real_time: bool) -> Iterator[None]:
+    """What is started within runs on that core only; with `real_time`, before everything else.
+
+    Raises `PermissionError` where that is not allowed.
+    """
+    before = os.sched_getaffinity(0) if CAN_PIN else set()
+    if real_time:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(REAL_TIME_PRIORITY))
+    if cpu is not None:
+        os.sched_setaffinity(0, {cpu})
     try:
         yield
     finally:
-        os.sched_setaffinity(0, before)
+        if cpu is not None:
+            os.sched_setaffinity(0, before)
+        if real_time:
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Waits for its turn among all comparisons on this machine."""
+    with (Path(tempfile.gettempdir()) / "wsfast-benchmarks.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _processor() -> str:

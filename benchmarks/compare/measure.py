@@ -45,6 +45,7 @@ class Bench:
 
     seconds: float
     cores: tuple[int, int] | None
+    real_time: bool
     folder: Path = field(init=False)
     _files: contextlib.ExitStack = field(init=False, default_factory=contextlib.ExitStack)
 
@@ -62,7 +63,7 @@ class Bench:
         client_core, load_core = self.cores or (None, None)
         if scenario.same_core:
             load_core = client_core
-        with self._load(scenario, load_core) as port:
+        with machine.alone(), self._load(scenario, load_core) as port:
             scheme = "wss" if scenario.tls else "ws"
             url = f"{scheme}://127.0.0.1:{port}{scenario.path(warm, each)}"
             command = [*program.command(scenario), "--url", url]
@@ -78,7 +79,7 @@ class Bench:
                 command += ["--cafile", str(self._certificate[0])]
             if scenario.deflate:
                 command.append("--deflate")
-            with machine.pinned(client_core):
+            with machine.scheduled(client_core, real_time=self.real_time):
                 client = subprocess.Popen(
                     command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
                 )
@@ -108,7 +109,7 @@ class Bench:
         if scenario.tls:
             certificate, key = self._certificate
             command += ["-c", str(certificate), "-k", str(key)]
-        with machine.pinned(core):
+        with machine.scheduled(core, real_time=self.real_time):
             load = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
             )

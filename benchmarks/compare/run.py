@@ -90,6 +90,11 @@ def arguments() -> argparse.Namespace:
         help="show the best of the repetitions, not the median: for a machine that "
         "has other things to do",
     )
+    parser.add_argument(
+        "--real-time",
+        action="store_true",
+        help="run what is measured before everything else on the machine (needs root)",
+    )
     parser.add_argument("--json", type=Path, help="where to write all figures")
     parser.add_argument("--cores", help="CLIENT,LOAD: which to pin to")
     parser.add_argument("--list", action="store_true", help="list scenarios and libraries")
@@ -170,14 +175,18 @@ def main() -> int:
     if args.cores:
         client, load = map(int, args.cores.split(","))
         cores = client, load
+    if args.real_time:
+        with machine.scheduled(None, real_time=True):
+            pass  # it is allowed
     if cores is None:
         console.print("[red]nothing is pinned to cores: expect noise[/red]")
-    with Bench(args.seconds, cores) as bench:
+    with Bench(args.seconds, cores, args.real_time) as bench:
         results = measure_all(bench, wanted, chosen, args, console)
     terminal.notes(console, chosen)
     run = {
         "machine": machine.describe(),
         "cores": cores,
+        "real_time": args.real_time,
         "versions": {name: value for each in chosen for name, value in each.versions.items()},
         "repeat": args.repeat,
         "seconds": args.seconds,
