@@ -6,7 +6,8 @@ FREETHREADED ?= python3.14t
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint build csrc-test pytest coverage conformance interop fuzz csrc-fuzz \
-	python-fuzz tsan wheel asan freethreaded soak bench bench-full bench-micro clean
+	python-fuzz tsan wheel asan freethreaded soak bench bench-full bench-micro \
+	bench-instructions clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -128,6 +129,10 @@ bench-micro: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Single operations besi
 	$(py) -m pip install --quiet --group bench-micro
 	$(say) 'benchmarks/micro'
 	$(py) benchmarks/micro/ratios.py $(MICRO_ARGS)
+
+bench-instructions: $(VENV)/stamp-installed ## Instructions per message (Linux, valgrind); UPDATE=1 makes them the figures
+	$(say) 'benchmarks/instructions'
+	$(py) benchmarks/instructions/run.py $(if $(UPDATE),--update)
 
 clean: ## Remove what was built and $(VENV)
 	-$(MAKE) -C csrc clean

@@ -4,11 +4,9 @@ here."""
 import importlib.util
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
+from benchmark_modules import ROOT, load
 
 
 @pytest.mark.skipif(
@@ -22,12 +20,7 @@ def test_every_case_runs() -> None:
 
 
 def test_the_table() -> None:
-    path = ROOT / "benchmarks" / "micro" / "ratios.py"
-    spec = importlib.util.spec_from_file_location("ratios", path)
-    assert spec is not None
-    assert spec.loader is not None
-    ratios = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(ratios)
+    ratios = load("micro/ratios.py")
     run = {
         "benchmarks": [
             {
