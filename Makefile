@@ -86,11 +86,11 @@ tsan: ## What threads share in C, under ThreadSanitizer
 wheel: $(VENV)/stamp-dev ## dist/: the sdist, and a wheel built from it
 	$(py) -m build
 
-# packaging and csrc make builds of their own, the latter with sanitizers; the conformance suite is a
-# program in Python 2, which nothing can be loaded into; the deflate bombs are measured to 64 KiB,
-# which the sanitizer's own allocator exceeds; benchmarks say nothing there. As other tests measure memory too, what is freed is
-# kept back for 1 MiB only. Leaks are not looked for, since the interpreter keeps memory until it
-# ends; tests/codec looks for ours.
+# packaging and csrc make builds of their own, the latter with sanitizers; the conformance suite is
+# a program in Python 2, which nothing can be loaded into; the deflate bombs are measured to 64 KiB,
+# which the sanitizer's own allocator exceeds; benchmarks say nothing there. As other tests measure
+# memory too, what is freed is kept back for 1 MiB only. Leaks are not looked for, since the
+# interpreter keeps memory until it ends; tests/codec looks for ours.
 asan: $(VENV)/stamp-dev ## The Python tests on an extension built with ASan and UBSan (Linux)
 	$(say) 'building with sanitizers'
 	WSFAST_SANITIZE=address,undefined $(py) setup.py --quiet build --build-base build/asan \
