@@ -6,7 +6,7 @@ FREETHREADED ?= python3.14t
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint build csrc-test pytest coverage conformance interop fuzz csrc-fuzz \
-	python-fuzz tsan wheel asan freethreaded soak bench bench-full bench-micro \
+	python-fuzz tsan wheel asan freethreaded soak bench bench-full bench-publish bench-micro \
 	bench-instructions clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -118,11 +118,17 @@ soak: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Leaks and hangs, for long (Li
 BENCH_ARGS ?=
 bench: $(VENV)/stamp-bench ## Whole programs beside the peers' (minutes): BENCH_ARGS="--help"
 	$(say) 'benchmarks/compare, the short set'
-	$(py) benchmarks/compare/run.py --json build/benchmarks/short.json $(BENCH_ARGS)
+	$(py) benchmarks/compare/run.py --json build/benchmarks/short.json \
+		--plots build/benchmarks/short $(BENCH_ARGS)
 
 bench-full: $(VENV)/stamp-bench ## The same, every scenario (hours)
 	$(say) 'benchmarks/compare'
-	$(py) benchmarks/compare/run.py --full --repeat 5 --json build/benchmarks/full.json $(BENCH_ARGS)
+	$(py) benchmarks/compare/run.py --full --repeat 5 --json build/benchmarks/full.json \
+		--plots build/benchmarks/full $(BENCH_ARGS)
+
+RUN ?= build/benchmarks/full.json
+bench-publish: $(VENV)/stamp-bench ## Put the figures of a run into docs/: RUN=build/benchmarks/short.json
+	$(py) benchmarks/compare/publish.py $(RUN)
 
 MICRO_ARGS ?=
 bench-micro: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Single operations beside the peers': MICRO_ARGS="-k mask --time 0.05"

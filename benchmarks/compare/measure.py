@@ -46,6 +46,7 @@ class Bench:
     seconds: float
     cores: tuple[int, int] | None
     real_time: bool
+    count: int = 0  # of messages, instead of as many as fill the time
     folder: Path = field(init=False)
     _files: contextlib.ExitStack = field(init=False, default_factory=contextlib.ExitStack)
 
@@ -87,8 +88,8 @@ class Bench:
 
     def first_count(self, program: Program, scenario: Scenario) -> int:
         """How many messages fill the time, by trying with few."""
-        if scenario.fixed_count:
-            return scenario.fixed_count
+        if self.count or scenario.fixed_count:
+            return self.count or scenario.fixed_count
         count = scenario.probe * scenario.connections
         while True:
             sample = self.run(program, scenario, count)
@@ -98,7 +99,7 @@ class Bench:
 
     def next_count(self, sample: Sample) -> int:
         """How many messages fill the time, at this rate."""
-        return max(1, round(sample["count"] / sample["seconds"] * self.seconds))
+        return self.count or max(1, round(sample["count"] / sample["seconds"] * self.seconds))
 
     @contextlib.contextmanager
     def _load(self, scenario: Scenario, core: int | None) -> Iterator[int]:

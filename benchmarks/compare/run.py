@@ -5,6 +5,7 @@ python benchmarks/compare/run.py --scenario flood-received-32B --libraries wsfas
 
 import argparse
 import json
+import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,6 +84,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--repeat", type=int, default=3, help="times each (default: 3)")
     parser.add_argument("--seconds", type=float, default=0.7, help="for each (default: 0.7)")
+    parser.add_argument(
+        "--count", type=int, default=0, help="messages, instead of as many as fill the time"
+    )
     parser.add_argument("--full", action="store_true", help="every scenario and library")
     parser.add_argument(
         "--best",
@@ -96,6 +100,7 @@ def arguments() -> argparse.Namespace:
         help="run what is measured before everything else on the machine (needs root)",
     )
     parser.add_argument("--json", type=Path, help="where to write all figures")
+    parser.add_argument("--plots", type=Path, help="the folder to draw them in")
     parser.add_argument("--cores", help="CLIENT,LOAD: which to pin to")
     parser.add_argument("--list", action="store_true", help="list scenarios and libraries")
     return parser.parse_args()  # fmt: skip
@@ -180,10 +185,11 @@ def main() -> int:
             pass  # it is allowed
     if cores is None:
         console.print("[red]nothing is pinned to cores: expect noise[/red]")
-    with Bench(args.seconds, cores, args.real_time) as bench:
+    with Bench(args.seconds, cores, args.real_time, args.count) as bench:
         results = measure_all(bench, wanted, chosen, args, console)
     terminal.notes(console, chosen)
     run = {
+        "command": f"python benchmarks/compare/{Path(sys.argv[0]).name} {shlex.join(sys.argv[1:])}",
         "machine": machine.describe(),
         "cores": cores,
         "real_time": args.real_time,
@@ -198,6 +204,11 @@ def main() -> int:
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(run, indent=1) + "\n")
+    if args.plots:
+        import plots
+
+        for path in plots.draw(run, args.plots):
+            console.print(str(path))
     return 1 if any(result["failed"] for result in results.values()) else 0
 
 

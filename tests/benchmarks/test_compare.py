@@ -3,12 +3,19 @@ here."""
 
 import importlib.util
 import json
+import random
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from wsfast.protocol.options import client_options
+from wsfast.protocol.url import parse_url
+from wsfast.threads.client import connect
+
+SIZES = (0, 1, 3, 125, 126, 127, 4096, 65535, 65536, 300_000)
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "compare"
 
@@ -28,7 +35,7 @@ def compare(*arguments: str) -> subprocess.CompletedProcess[str]:
 def measure(path: Path, scenarios: str, libraries: str) -> dict:
     """The scenarios of a run in which nothing takes long."""
     done = compare(
-        "--scenario", scenarios, "--libraries", libraries, "--repeat", "1", "--seconds", "0.01",
+        "--scenario", scenarios, "--libraries", libraries, "--repeat", "1", "--count", "50",
         "--json", str(path / "run.json"),
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -66,10 +73,38 @@ def test_our_programs(tmp_path: Path) -> None:
     assert 100 < sent["wsfast"]["wire"] < sent["wsfast-level-1"]["wire"] < 1024
 
 
+@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="needs matplotlib")
+def test_the_pictures(tmp_path: Path) -> None:
+    wanted = "--scenario", "echo-256B", "--libraries", "c", "--repeat", "1", "--count", "50"
+    done = compare(*wanted, "--plots", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "overview.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_our_programs_through_tls(tmp_path: Path) -> None:
     results = measure(tmp_path, "tls-echo-256B,tls-flood-received-4KiB", "wsfast,c")
     for result in results.values():
         assert set(result["summary"]) >= {"wsfast", "c"}
+
+
+def test_the_load_program_echoes_every_size(tmp_path: Path) -> None:
+    measure(tmp_path, "echo-32B", "c")  # builds it
+    program = FOLDER.parents[1] / "build" / "benchmarks" / "load"
+    with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as load:
+        assert load.stdout is not None
+        url = parse_url(f"ws://127.0.0.1:{int(load.stdout.readline())}/echo")
+        connection = connect(url, client_options())
+        messages = [random.Random(0).randbytes(size) for size in SIZES]
+        for message in [*messages, "text", ""]:
+            connection.send(message)
+            assert connection.receive(10) == message
+        for message in messages:  # several in one read, and parts of others
+            connection.send(message)
+        assert [connection.receive(10) for _ in messages] == messages
+        connection.finish()
+        assert load.stdin is not None
+        load.stdin.close()
+    assert load.returncode == 0
 
 
 @pytest.mark.parametrize(
