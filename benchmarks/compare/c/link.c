@@ -34,7 +34,7 @@ bool link_setup_tls(const char *certificate, const char *key) {
                                   SSL_MODE_AUTO_RETRY);
     /* One system call reads many records. */
     SSL_CTX_set_read_ahead(context, 1);
-    SSL_CTX_set_default_read_buffer_len(context, 256 * 1024);
+    SSL_CTX_set_default_read_buffer_len(context, 64 * 1024);
     if (!certificate)
         return true;
     return SSL_CTX_use_certificate_chain_file(context, certificate) == 1 &&
