@@ -108,11 +108,11 @@ def test_the_output_may_be_any_stream() -> None:
 def test_without_a_command_it_says_which_there_are() -> None:
     result = run()
     assert result.returncode == 2
-    for command in ("connect", "echo", "demo"):
+    for command in ("connect", "echo", "bench", "demo"):
         assert f"    {command} " in result.stdout
 
 
-@pytest.mark.parametrize("command", ["connect", "echo", "demo"])
+@pytest.mark.parametrize("command", ["connect", "echo", "bench", "demo"])
 def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         cli.main([command, "--help"])

@@ -11,7 +11,6 @@ import logging
 import os
 import re
 import signal
-import ssl
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,29 +18,16 @@ from io import TextIOWrapper
 from queue import Empty, SimpleQueue
 from typing import NoReturn, TextIO
 
-from wsfast import demo
+from wsfast import bench, demo
 from wsfast._version import __version__
 from wsfast.certificates import LOCAL_NAMES, MissingExtra, ThrowAway
 from wsfast.interactive import POLL, Screen, Session, harmless, silence
-from wsfast.protocol.durations import seconds
-from wsfast.protocol.errors import (
-    CertificateError,
-    ConnectError,
-    ConnectTimeout,
-    InvalidOption,
-    InvalidURL,
-    ProxyError,
-    StatusError,
-    TLSError,
-)
-from wsfast.protocol.options import client_options
-from wsfast.protocol.url import parse_url
+from wsfast.opening import FAILED, WRONG_USAGE, Opening, Problem, add_arguments, duration
 from wsfast.server import Connection, serve
-from wsfast.threads.client import connect
 
 __all__ = ["main"]
 
-FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+INTERRUPTED = 130
 
 logger = logging.getLogger("wsfast.echo")
 
@@ -51,14 +37,6 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(WRONG_USAGE, f"{self.prog}: {harmless(message)}. See: {self.prog} --help\n")
-
-
-class Problem(Exception):
-    """What the user is told in one line: what is wrong and what to do about it."""
-
-    def __init__(self, text: str, status: int = FAILED) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -104,29 +82,9 @@ def _parser() -> argparse.ArgumentParser:
         " for each message; if the output is no terminal it holds the messages alone, binary ones"
         " as hexadecimal digits.",
     )
-    command.add_argument("url", metavar="URL", help="such as ws://localhost:8765/")
+    add_arguments(command)
     command.add_argument(
-        "--header", metavar="'NAME: VALUE'", type=_header, action="append", default=[],
-        help="a header of the opening request; may be given several times",
-    )  # fmt: skip
-    command.add_argument(
-        "--protocol", metavar="NAME", action="append", default=[],
-        help="a subprotocol to offer, the preferred one first; may be given several times",
-    )  # fmt: skip
-    trust = command.add_mutually_exclusive_group()
-    trust.add_argument(
-        "--cafile", metavar="PATH", type=_trusting,
-        help="trust the certificate authorities in this PEM file, and no others",
-    )  # fmt: skip
-    trust.add_argument(
-        "--insecure", action="store_true", help="do not verify the certificate (for tests only)"
-    )
-    command.add_argument(
-        "--timeout", metavar="DURATION", type=_duration, default="10s",
-        help="for the whole opening: DNS, TCP, TLS, upgrade (default: %(default)s)",
-    )  # fmt: skip
-    command.add_argument(
-        "--wait", metavar="DURATION", type=_duration, default="1s",
+        "--wait", metavar="DURATION", type=duration, default="1s",
         help="how long to listen on when piped input has ended (default: %(default)s)",
     )  # fmt: skip
     command.set_defaults(run=_connect)
@@ -142,6 +100,10 @@ def _parser() -> argparse.ArgumentParser:
         "--tls", action="store_true", help="wss:// with a throw-away certificate (extra: cli)"
     )
     command.set_defaults(run=_echo)
+
+    command = commands.add_parser("bench", help=bench.HELP, description=bench.DESCRIPTION)
+    bench.add_arguments(command)
+    command.set_defaults(run=bench.main)
 
     command = commands.add_parser(
         "demo",
@@ -160,76 +122,19 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _duration(text: str) -> float:
-    """Seconds; always above zero."""
-    try:
-        return seconds(text, "it") or 0.0
-    except InvalidOption as error:
-        raise argparse.ArgumentTypeError(str(error).removeprefix("it: ")) from None
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon:
-        raise argparse.ArgumentTypeError(f"{text!r} has no colon; write 'Name: value'")
-    return name.strip(), value.strip()
-
-
-def _trusting(path: str) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=path)
-    except ssl.SSLError:
-        raise argparse.ArgumentTypeError(f"{path} holds no certificate in PEM form") from None
-    except OSError as error:
-        raise argparse.ArgumentTypeError(f"{path}: {error.strerror}") from None
-
-
 # -------------------------------------------------------------- connect
 
 
 def _connect(args: argparse.Namespace) -> int:
-    try:
-        url = parse_url(args.url)
-        options = client_options(
-            headers=args.header,
-            protocols=args.protocol,
-            dial_timeout=args.timeout * 1000,
-            verify=not args.insecure,
-            ssl_context=args.cafile,
-        )
-    except InvalidURL as error:
-        raise Problem(f"{error}. Try: wsfast connect ws://localhost:8765/", WRONG_USAGE) from None
-    except InvalidOption as error:
-        raise Problem(f"{error}. See: wsfast connect --help", WRONG_USAGE) from None
+    opening = Opening(args)
     screen = Screen()
-    if args.insecure and url.secure:
-        screen.note("Warning: the certificate is not verified, anybody may be listening")
-    try:
-        connection = connect(url, options)
-    except (ConnectError, InvalidURL) as error:
-        raise Problem(f"{error}. {_advice(error)}") from None
+    if opening.warning:
+        screen.note(opening.warning)
+    connection = opening.connect()
     protocol = f", subprotocol {connection.subprotocol}" if connection.subprotocol else ""
     hint = "; /help lists the commands" if screen.prompts else ""
-    greeting = f"Connected to {harmless(url.redacted)}{protocol}{hint}"
+    greeting = f"Connected to {harmless(opening.url.redacted)}{protocol}{hint}"
     return Session(connection, screen, args.wait).run(greeting)
-
-
-def _advice(error: ConnectError | InvalidURL) -> str:
-    if isinstance(error, ProxyError | InvalidURL):
-        return "The environment names that proxy; no_proxy='*' in it goes without"
-    if isinstance(error, ConnectTimeout):
-        return "Check the address, or give it longer: --timeout 30s"
-    if isinstance(error, CertificateError):
-        return "Name who issued it by --cafile PATH; --insecure skips the check, for tests"
-    if isinstance(error, TLSError):
-        return "If the server speaks no TLS, use ws://"
-    if isinstance(error, StatusError):
-        if error.status in (401, 403):
-            return "Some servers want a token: --header 'Authorization: Bearer ...'"
-        return "Check the path of the URL"
-    if "connection refused" in str(error):
-        return "Is the server running? To start one here: wsfast echo"
-    return "Check host and port, and that a WebSocket server is there"
 
 
 # -------------------------------------------------------------- echo
