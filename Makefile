@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 py := $(VENV)/bin/python
 ft_venv := $(VENV)-freethreaded
 ft_py := $(ft_venv)/bin/python
-native := setup.py $(wildcard csrc/*.[ch] src/wsfast/codec/*.pyx src/wsfast/codec/*.pxd)
+native := setup.py $(wildcard csrc/*.[ch] src/wsfast/*/*.px[yid] src/wsfast/*/*.h)
 say = @printf '\n==> %s\n'
 
 help: ## Show this list
@@ -35,7 +35,8 @@ lint: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Style, types, stubs, layers
 	$(py) -m ruff format --check
 	$(say) 'mypy'
 	$(py) -m mypy --strict src
-	$(py) -m mypy.stubtest --mypy-config-file pyproject.toml wsfast.codec
+	$(py) -m mypy.stubtest --mypy-config-file pyproject.toml wsfast.codec \
+		wsfast.threads._sender wsfast.threads._receiver
 	$(say) 'import-linter'
 	$(VENV)/bin/lint-imports --no-logo
 
@@ -142,7 +143,7 @@ bench-instructions: $(VENV)/stamp-installed ## Instructions per message (Linux, 
 
 clean: ## Remove what was built and $(VENV)
 	-$(MAKE) -C csrc clean
-	rm -rf $(VENV) $(ft_venv) build dist wheelhouse src/*.egg-info src/wsfast/codec/_codec.c
+	rm -rf $(VENV) $(ft_venv) build dist wheelhouse src/*.egg-info src/wsfast/*/_*.c
 	find src -name '*.so' -delete
 
 # --group needs pip 25.1, newer than what the venv module of Python 3.11 brings.

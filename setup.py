@@ -6,6 +6,8 @@ WSFAST_SANITIZE=address,undefined   build with these sanitizers
 """
 
 import os
+import sys
+from glob import glob
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -19,6 +21,8 @@ CSRC = [
     "csrc/utf8.c",
 ]
 HEADERS = ["csrc/mask.h", "csrc/wsf.h"]
+CODEC = glob("src/wsfast/codec/*.p[xyd]*")
+DRIVERS = [*glob("src/wsfast/threads/*.pxd"), "src/wsfast/threads/sockets.h"]
 
 MSVC_FLAGS = ["/O2", "/std:c11"]
 UNIX_FLAGS = ["-O3", "-std=c11", "-fvisibility=hidden", "-Wall", "-Wextra"]
@@ -59,6 +63,16 @@ class BuildExt(build_ext):
         self.compiler._compile = compile_strictly
 
 
+def driver(name):
+    return Extension(
+        f"wsfast.threads.{name}",
+        [f"src/wsfast/threads/{name}.pyx"],
+        include_dirs=["csrc", "src/wsfast/threads"],
+        libraries=["ws2_32"] if sys.platform == "win32" else [],
+        depends=[*HEADERS, *CODEC, *DRIVERS],
+    )
+
+
 setup(
     cmdclass={"build_ext": BuildExt},
     ext_modules=[
@@ -66,7 +80,9 @@ setup(
             "wsfast.codec._codec",
             ["src/wsfast/codec/_codec.pyx", *CSRC],
             include_dirs=["csrc"],
-            depends=HEADERS,
-        )
+            depends=[*HEADERS, *CODEC],
+        ),
+        driver("_sender"),
+        driver("_receiver"),
     ],
 )

@@ -8,6 +8,9 @@
 #ifndef FIRST_ROOM
 #define FIRST_ROOM ((size_t)256 * 1024)
 #endif
+#ifndef GROWTH
+#define GROWTH 16
+#endif
 
 static void *resize_with_libc(void *block, size_t size)
 {
@@ -187,14 +190,15 @@ static int next_header(wsf_parser *p)
 
 /* ------------------------------------------------------------------ payloads */
 
-/* Makes room for `more` bytes, growing with what has come: a claim alone allocates little. */
+/* Makes room for `more` bytes, growing with what has come: a claim alone allocates little. By much
+ * at once, since memory that nothing is written to costs nothing, and each growth may copy. */
 static int reserve(wsf_parser *p, size_t more)
 {
     size_t need = p->message_size + more;
     if (need <= p->message_room)
         return WSF_OK;
     size_t claimed = p->message_size + (size_t)p->remaining;
-    size_t room = p->message_size < FIRST_ROOM / 2 ? FIRST_ROOM : p->message_size * 2;
+    size_t room = p->message_size < FIRST_ROOM / GROWTH ? FIRST_ROOM : p->message_size * GROWTH;
     if (room > claimed)
         room = claimed;
     if (!p->fin && room < p->message_room * 2)
@@ -372,12 +376,38 @@ void wsf_parser_feed(wsf_parser *p, uint8_t *data, size_t size)
     p->end = p->at + size;
 }
 
+/* What most streams are made of: a short message that is one frame and lies whole in the input.
+ * All else, errors included, is left to the longer way. */
+static int next_short(wsf_parser *p, wsf_event *event)
+{
+    size_t available = (size_t)(p->end - p->at), head = p->config.server ? 6 : 2;
+    if (available < head || p->in_payload || p->message_opcode || p->head_size)
+        return 0;
+    uint8_t *at = p->at, opcode = at[0] & 15;
+    size_t size = at[1] & 0x7f;
+    if ((at[0] & 0xf0) != 0x80 || at[1] >> 7 != p->config.server || size > 125 ||
+        available - head < size || (p->config.max_message && size > p->config.max_message))
+        return 0;
+    if (opcode != WSF_BINARY && !(opcode == WSF_TEXT && p->config.defer_utf8))
+        return 0;
+    if (p->config.server) {
+        uint32_t key;
+        memcpy(&key, at + 2, sizeof key);
+        wsf_mask(at + head, at + head, size, key);
+    }
+    *event = (wsf_event){.data = at + head, .size = size, .opcode = opcode};
+    p->at = at + head + size;
+    return 1;
+}
+
 int wsf_parser_next(wsf_parser *p, wsf_event *event)
 {
     if (p->delivered) {
         p->delivered = 0;
         free_message(p);
     }
+    if (p->error == WSF_OK && !p->closed && next_short(p, event))
+        return 1;
     while (p->error == WSF_OK && !p->closed) {
         int got = p->in_payload ? 1 : next_header(p);
         if (got == 0)

@@ -205,7 +205,8 @@ void wsf_parser_take(wsf_parser *parser);
  * Where the next bytes of the stream can be received straight into the message they belong to:
  * returns how many bytes (at least `min`, never past the frame's end) and sets `*data`, or 0 if
  * there is no payload of at least `min` bytes to come, or negative on a failed allocation. All fed
- * input must have been used up. The block grows with what has come, not with what was claimed.
+ * input must have been used up. The block grows to 16 times of what has come at most,
+ * whatever was claimed.
  */
 int64_t wsf_parser_window(wsf_parser *parser, uint8_t **data, size_t min);
 

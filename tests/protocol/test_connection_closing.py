@@ -332,7 +332,7 @@ class NoMemory:
 @pytest.mark.parametrize("way", ["feed", "received"])
 def test_no_memory_for_a_message(role: str, way: str) -> None:
     driven = Driven(role)
-    driven.connection._decoder = NoMemory()
+    driven.connection.decoder = NoMemory()
     if way == "feed":
         assert driven.connection.feed(b"x", 1.0) == ()
     else:

@@ -132,10 +132,10 @@ def test_a_message_that_did_not_get_out_is_not_referred_to(role: str) -> None:
         def frame(self, *_args, **_options) -> None:
             raise MemoryError
 
-    outbox, one.connection._outbox = one.connection._outbox, NoMemory()
+    outbox, one.connection.outbox = one.connection.outbox, NoMemory()
     with pytest.raises(MemoryError):
         one.connection.send("Hello" * 100)
-    one.connection._outbox = outbox
+    one.connection.outbox = outbox
     one.connection.send("Hello" * 100)
     assert [peer.inflate(frame.payload) for frame in one.says()] == [b"Hello" * 100]
 

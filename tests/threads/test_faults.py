@@ -15,8 +15,12 @@ import pytest
 from raw_peers import client_peer
 
 import wsfast
-from wsfast.protocol.constants import State
-from wsfast.protocol.errors import ConnectError, ConnectionLost, ConnectTimeout, TLSError
+from wsfast.protocol.errors import (
+    ConnectError,
+    ConnectTimeout,
+    ProtocolError,
+    TLSError,
+)
 from wsfast.server import Connection, serve
 from wsfast.threads import server as server_module
 from wsfast.threads.client import Dial
@@ -151,16 +155,16 @@ def test_a_context_that_cannot_be_used(echo_server: Any, dial: Any) -> None:
 
 
 def test_no_memory_for_what_arrives(open_pair: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    client, server = open_pair()
+    client, server = open_pair("wss")
 
-    def none_left() -> memoryview:
+    def none_left(*_: object) -> int:
         raise MemoryError
 
-    monkeypatch.setattr(client._protocol, "get_buffer", none_left)
+    monkeypatch.setattr(client._stream, "receive_into", none_left)
     server.send("x")
-    with pytest.raises(ConnectionLost, match="out of memory"):
+    with pytest.raises(ProtocolError, match="out of memory"):
         client.receive(WAIT)
-    assert client.state is State.ERROR
+    assert client.close_code == 1011
 
 
 def test_the_address_of_a_peer_that_has_reset_the_connection(dial_raw: Any) -> None:

@@ -77,15 +77,15 @@ def test_a_lone_message_leaves_from_the_thread_that_sends_it(
 
 
 def test_ctrl_c_while_sending_ends_the_connection(
-    dial_raw: Any, monkeypatch: pytest.MonkeyPatch
+    open_pair: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody knows how much of the message has left, so nothing may follow it."""
-    connection, _ = dial_raw()
+    """Nobody knows how much of the message has been encrypted, so nothing may follow it."""
+    connection, _ = open_pair("wss")
 
-    def interrupted(_: object) -> int:
+    def interrupted(_: object) -> bytes:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(connection._stream, "send_now", interrupted)
+    monkeypatch.setattr(connection._stream, "encode", interrupted)
     with pytest.raises(KeyboardInterrupt):
         connection.send("x")
     with pytest.raises(ConnectionClosed):

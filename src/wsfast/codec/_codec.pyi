@@ -4,6 +4,9 @@ from typing import Any, ClassVar, Self, TypeAlias, final
 
 from typing_extensions import Buffer, disjoint_base
 
+__pyx_capi__: dict[str, object]
+"""For the drivers' own extensions; see `_codec.pxd`."""
+
 _Event: TypeAlias = str | bytes | Compressed | Ping | Pong | Close | Failure
 
 def apply_mask(data: Buffer, key: Buffer) -> bytes:
@@ -131,6 +134,10 @@ class Decoder:
     def control(self) -> bool:
         """Whether the list returned last holds anything but messages."""
 
+    @property
+    def message_bytes(self) -> int:
+        """The size of the messages in that list, of text as UTF-8; compressed ones not counted."""
+
     def close(self) -> None:
         """Makes it ignore all further input, as after a close frame.
 
@@ -162,11 +169,20 @@ class Outbox:
     system's random generator, and adds it to what is pending; `take()` gives all of that at once.
     A method that raises has added nothing.
 
-    Not thread-safe: one thread at a time.
+    Thread-safe: each message is added whole, and taken once.
     """
 
     def __new__(cls, *, server: bool = False) -> Self:
         """server: send as a server does, unmasked."""
+
+    open: bool
+    """Whether the connection is: whoever has the outbox may add messages without asking it.
+
+    False at first and after `close`; for the drivers, nothing here depends on it.
+    """
+
+    def after_fork(self) -> None:
+        """Makes it usable in the child, whatever another thread was doing with it."""
 
     @property
     def pending(self) -> int:
@@ -194,6 +210,13 @@ class Outbox:
 
     def pong(self, data: Buffer = b"") -> None:
         """Adds a pong. Raises `ValueError` for more than 125 bytes."""
+
+    def answer(self, data: bytes, backlog: int) -> None:
+        """Adds a pong, or, if `backlog` bytes or more are pending, puts it at the end of them in
+        place of another that waits there (RFC 6455, section 5.5.3). Raises as `pong` does."""
+
+    def raw(self, data: bytes) -> None:
+        """Adds bytes as they are: those of the handshake."""
 
     def close(self, code: int | None = None, data: Buffer = b"") -> None:
         """Adds a close frame with `code` and the UTF-8 bytes of a reason, or an empty one.

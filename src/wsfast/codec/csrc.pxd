@@ -25,9 +25,9 @@ cdef extern from "wsf.h":
         uint8_t fin
         uint8_t masked
 
-    size_t wsf_header_encode(uint8_t *out, const wsf_header *header)
+    size_t wsf_header_encode(uint8_t *out, const wsf_header *header) nogil
 
-    uint32_t wsf_mask(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key)
+    uint32_t wsf_mask(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key) nogil
     int wsf_mask_select(const char *name)
     const char *wsf_mask_implementation()
     const char *wsf_mask_available(size_t i)

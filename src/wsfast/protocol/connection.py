@@ -100,18 +100,22 @@ class Connection:
         self.close_reason = ""
         self.handshake = handshake
         self.redirect: Hop | None = None
+        self.input_ended = False
+        """Whether no more messages can come."""
+        self.finished = False
+        """Whether it is over: close the transport, tell the application."""
         self._hop: Hop | None = None  # of a client: what it connects to
         self._options = options
         self._server = isinstance(handshake, ServerHandshake)
-        self._decoder = self._make_decoder(compression=False)
-        self._outbox = Outbox(server=self._server)
+        self.decoder = self._make_decoder(compression=False)
+        self.outbox = Outbox(server=self._server)
         self._inflater: Inflater | None = None
         self._deflater: Deflater | None = None
-        self._http_out = b""
         self._scratch: bytearray | None = None
+        self.unsettled = False
+        """Whether `settle` has something to do."""
         self._reaction: Close | Failure | None = None  # came, and waits for settle()
         self._close_sent = self._close_received = False
-        self._latest_pong: bytes | None = None
         self._keepalive = Keepalive(options.ping_interval, options.pong_timeout)
         self._message_at = now
         self._deadline = later(now, options.dial_timeout)  # of the opening, later of the closing
@@ -136,7 +140,7 @@ class Connection:
         """
         handshake = ClientHandshake(url, options)
         connection = cls(handshake, options, now)
-        connection._http_out = handshake.request_bytes
+        connection.outbox.raw(handshake.request_bytes)
         connection._hop = Hop(url, options, followed)
         return connection
 
@@ -190,7 +194,7 @@ class Connection:
             if self._scratch is None:
                 self._scratch = bytearray(_HANDSHAKE_CHUNK)
             return self._scratch
-        return self._decoder.get_buffer()
+        return self.decoder.get_buffer()
 
     def received(self, size: int, now: float) -> Sequence[Message]:
         """Says that `size` bytes have arrived in `get_buffer()`; returns the messages they end.
@@ -203,11 +207,10 @@ class Connection:
             return self._feed_handshake(bytes(self._scratch[:size]), now)
         if self.input_ended:
             return ()
-        self._keepalive.heard(now)
         try:
-            return self._messages(self._decoder.received(size), now)
+            return self.handle(self.decoder.received(size), now)
         except MemoryError:
-            return self._out_of_memory(now)
+            return self.out_of_memory(now)
 
     def feed(self, data: "Buffer", now: float) -> Sequence[Message]:
         """As `received`, for bytes that lie elsewhere."""
@@ -215,14 +218,17 @@ class Connection:
             return self._feed_handshake(bytes(data), now)
         if self.input_ended:
             return ()
-        self._keepalive.heard(now)
         try:
-            return self._messages(self._decoder.feed(data), now)
+            return self.handle(self.decoder.feed(data), now)
         except MemoryError:
-            return self._out_of_memory(now)
+            return self.out_of_memory(now)
 
-    def _messages(self, events: list[Event], now: float) -> Sequence[Message]:
-        if not self._decoder.control:  # nothing but messages: most chunks by far
+    def handle(self, events: list[Event], now: float) -> Sequence[Message]:
+        """As `received`, for what `decoder` has made of the bytes."""
+        if self.input_ended:
+            return ()
+        self._keepalive.heard(now)
+        if not self.decoder.control:  # nothing but messages: most chunks by far
             if events:
                 self._message_at = now
             return cast("list[Message]", events)
@@ -236,7 +242,7 @@ class Connection:
                 try:
                     message = self._inflater.feed(event)
                 except InflateError as error:
-                    self._decoder.close()
+                    self.decoder.close()
                     self._react(Failure(error.code, str(error)), now)
                     break
                 if message is not None:
@@ -250,8 +256,9 @@ class Connection:
                 self._react(event, now)
         return messages
 
-    def _out_of_memory(self, now: float) -> Sequence[Message]:
-        self._decoder.close()  # nothing may come after the gap
+    def out_of_memory(self, now: float) -> Sequence[Message]:
+        """Says that `decoder` had no memory for what has arrived."""
+        self.decoder.close()  # nothing may come after the gap
         self._react(Failure(CloseCode.INTERNAL_ERROR, "out of memory"), now)
         return ()
 
@@ -259,15 +266,11 @@ class Connection:
         if self._reaction is not None:
             return
         self._reaction = reaction
+        self.unsettled = True
         if self._close_sent:
             self.settle(now)  # no reply can be sent any more
         else:
             self._deadline = now + self._options.close_timeout
-
-    @property
-    def input_ended(self) -> bool:
-        """Whether no more messages can come."""
-        return self._close_received or self.error is not None or self.finished
 
     def eof(self, now: float, *, sending: bool = False) -> None:
         """Says that the peer has closed its half of the connection, or the whole of it.
@@ -327,7 +330,7 @@ class Connection:
         assert isinstance(self.handshake, ServerHandshake)
         if self.state is not State.CONNECTING:
             return ()
-        self._http_out = self.handshake.accept()
+        self.outbox.raw(self.handshake.accept())
         return self._open(now)
 
     def refuse(self, status: int, text: str, now: float) -> None:
@@ -342,7 +345,7 @@ class Connection:
 
     def _refuse(self, refusal: Refusal, now: float) -> None:
         assert isinstance(self.handshake, ServerHandshake)
-        self._http_out = self.handshake.refuse(refusal)
+        self.outbox.raw(self.handshake.refuse(refusal))
         self._close_sent = True
         self._close_with_error(
             HandshakeError(f"refused the handshake: {refusal.status} {refusal.text}")
@@ -351,15 +354,15 @@ class Connection:
         self._deadline = now + LINGER
 
     def _open(self, now: float) -> Sequence[Message]:
-        self._move(_Step.OPEN)
         self._scratch = None
         agreed = self.handshake.deflate
         if agreed is not None:
-            self._decoder = self._make_decoder(compression=True)
+            self.decoder = self._make_decoder(compression=True)
             self._inflater = agreed.inflater(self._options, server=self._server)
             self._deflater = agreed.deflater(self._options, server=self._server)
         self._message_at = now
         self._keepalive.start(now)
+        self._move(_Step.OPEN)
         leftover = self.handshake.leftover
         return self.feed(leftover, now) if leftover else ()
 
@@ -375,24 +378,16 @@ class Connection:
     @property
     def pending(self) -> int:
         """Bytes that wait to be taken by `data_to_send`."""
-        return len(self._http_out) + self._outbox.pending + len(self._latest_pong or b"")
+        return self.outbox.pending
 
     @property
     def pending_frames(self) -> int:
         """Frames among them."""
-        return self._outbox.frames
+        return self.outbox.frames
 
     def data_to_send(self) -> bytes:
         """Takes what is to be sent now; `b""` if there is nothing."""
-        data = self._outbox.take()
-        if self._http_out:
-            data = self._http_out + data
-            self._http_out = b""
-        if self._latest_pong is not None:
-            if not self._close_sent:
-                self._outbox.pong(self._latest_pong)
-            self._latest_pong = None
-        return data
+        return self.outbox.take()
 
     @property
     def half_close(self) -> bool:
@@ -400,11 +395,6 @@ class Connection:
         return self._close_sent and (
             self.error is not None or (self._close_received and self._server)
         )
-
-    @property
-    def finished(self) -> bool:
-        """Whether it is over: close the transport, tell the application."""
-        return self.state in (State.DISCONNECTED, State.ERROR)
 
     # -------------------------------------------------------------- what applications do
 
@@ -421,17 +411,17 @@ class Connection:
         """
         self.check_open()
         if self._deflater is None:
-            self._outbox.message(data)
+            self.outbox.message(data)
         else:
             self._send_deflated(data, self._deflater)
 
     def _send_deflated(self, data: "str | Buffer", deflater: Deflater) -> None:
         opcode, payload = _to_payload(data)
         if len(payload) < self._options.compression_threshold:
-            self._outbox.frame(opcode, payload)
+            self.outbox.frame(opcode, payload)
             return
         try:
-            self._outbox.frame(opcode, deflater.compress(payload), rsv1=True)
+            self.outbox.frame(opcode, deflater.compress(payload), rsv1=True)
         except BaseException:
             deflater.reset()
             raise
@@ -444,7 +434,7 @@ class Connection:
         """
         self.check_open()
         payload = self._keepalive.unique_data() if data is None else memoryview(data).tobytes()
-        self._outbox.ping(payload)
+        self.outbox.ping(payload)
         return self._keepalive.ping_sent(payload, now)
 
     def close(self, code: int, reason: str, now: float) -> None:
@@ -469,20 +459,16 @@ class Connection:
     def settle(self, now: float) -> None:
         """Does what waited for the application to see, and perhaps answer, the last messages."""
         reaction, self._reaction = self._reaction, None
+        self.unsettled = False
         if self.finished:
             return  # it was abandoned in the meantime
         if isinstance(reaction, Close):
-            self._close_received = True
+            self._close_received = self.input_ended = True
             self.close_code, self.close_reason = reaction.code, reaction.reason
             self._send_close(None if reaction.code == CloseCode.NO_STATUS else reaction.code, b"")
             self._deadline = now + min(LINGER, self._options.close_timeout)
         elif isinstance(reaction, Failure):
             self._fail(ProtocolError(reaction.code, reaction.reason), now)
-
-    @property
-    def unsettled(self) -> bool:
-        """Whether `settle` has something to do."""
-        return self._reaction is not None
 
     # -------------------------------------------------------------- time
 
@@ -497,6 +483,13 @@ class Connection:
     @property
     def _message_due(self) -> float | None:
         return later(self._message_at, self._options.read_timeout)
+
+    def heard(self, at: float, message_at: float) -> None:
+        """Says when bytes, and messages among them, have arrived last that only `decoder` has seen;
+        0 for never."""
+        if at:
+            self._keepalive.heard(at)
+        self._message_at = max(self._message_at, message_at)
 
     def tick(self, now: float, *, reading: bool = True) -> None:
         """Says what time it is. `reading` is False while nobody reads from the transport: then
@@ -547,16 +540,19 @@ class Connection:
 
     def _move(self, step: _Step) -> None:
         self.state = _TRANSITIONS[self.state][step]
+        self.outbox.open = self.state is State.CONNECTED and self._deflater is None
 
     def _finish(self) -> None:
         self._move(_Step.END if self.error is None else _Step.FAIL)
         self._deadline = None
+        self.input_ended = self.finished = True
 
     def _close_with_error(self, error: WebSocketError) -> None:
         """Records why it ends. The first reason is the one that counts."""
         if self.error is not None:
             return
         self.error = error
+        self.input_ended = True
         if isinstance(error, ConnectionClosed):
             self.close_code, self.close_reason = error.code, error.reason
         else:
@@ -570,17 +566,13 @@ class Connection:
 
     def _send_close(self, code: int | None, reason: bytes) -> None:
         if not self._close_sent:
-            self._outbox.close(code, reason)
+            self.outbox.close(code, reason)
             self._close_sent = True
             self._move(_Step.CLOSE)
 
     def _answer(self, data: bytes) -> None:
-        if self._close_sent:
-            return
-        if self._outbox.pending < PONG_BACKLOG:
-            self._outbox.pong(data)
-        else:
-            self._latest_pong = data
+        if not self._close_sent:
+            self.outbox.answer(data, PONG_BACKLOG)
 
 
 def _to_payload(data: "str | Buffer") -> "tuple[Opcode, bytes | memoryview]":

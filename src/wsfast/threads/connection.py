@@ -24,6 +24,7 @@ from wsfast.protocol.errors import ConnectionClosed, ForkedError, WebSocketError
 from wsfast.protocol.handshake import Request, Response
 from wsfast.protocol.options import Options
 from wsfast.protocol.url import URL
+from wsfast.threads._sender import Sender
 from wsfast.threads.reader import Reader
 from wsfast.threads.stream import Stream
 from wsfast.threads.timers import Timer, timers
@@ -41,6 +42,15 @@ _connections_lock = threading.Lock()
 class Connection:
     """One connection. All methods may be called from any thread unless they say otherwise."""
 
+    send: "Callable[[str | Buffer], None]"
+    """Queues a message and, unless a burst is on, sends it: text for `str`, binary for bytes-like
+    data (RFC 6455, section 5.6).
+
+    Waits up to `write_timeout` while the send queue is full (or not at all, by `send_overflow`).
+    Raises `TypeError` and `ValueError` for data that cannot be sent, `SendTimeout`, `QueueFull`,
+    `ConnectionClosed` after the end; then nothing was queued.
+    """
+
     def __init__(self, protocol: Protocol, options: Options) -> None:
         self._protocol = protocol
         self._options = options
@@ -57,6 +67,7 @@ class Connection:
         self._writer = Writer(
             self._protocol, self._options, self._lock, on_idle=self._after_sending
         )
+        self.send = self._writer.send  # not by way of a method: that would cost as much again
         self._reader = Reader(
             self._protocol,
             self._options,
@@ -65,6 +76,11 @@ class Connection:
             arm=self._arm,
             on_idle=self._after_end,
         )
+
+    @property
+    def sender(self) -> Sender:
+        """What `send` is a method of."""
+        return self._writer
 
     # -------------------------------------------------------------- what it is
 
@@ -158,7 +174,7 @@ class Connection:
                     self._protocol.feed(early, time.monotonic())
             while self._protocol.state is State.CONNECTING and self._protocol.redirect is None:
                 self._writer.flush()
-                self._reader.keep(self._reader.read(self._protocol.deadline))
+                self._reader.open(self._protocol.deadline)
                 self._accept()
             self._writer.flush()
         except WebSocketError as error:
@@ -239,24 +255,13 @@ class Connection:
 
     # -------------------------------------------------------------- sending
 
-    def send(self, data: "str | Buffer") -> None:
-        """Queues a message and, unless a burst is on, sends it: text for `str`, binary for
-        bytes-like data (RFC 6455, section 5.6).
-
-        Waits up to `write_timeout` while the send queue is full (or not at all, by
-        `send_overflow`). Raises `TypeError` and `ValueError` for data that cannot be sent,
-        `SendTimeout`, `QueueFull`, `ConnectionClosed` after the end; then nothing was queued.
-        """
-        self._writer.send(data)
-
     @property
     def unsent(self) -> int:
         """Messages that `send` has taken and that have not been handed to the system whole.
 
         No more than this many: of those that leave in one piece all count until all are gone.
         """
-        with self._lock:
-            return self._writer.unsent
+        return self._writer.unsent
 
     def ping(self, data: "Buffer | None" = None) -> int:
         """Sends a ping and returns its number, for `wait_pong`; by default with data of its own.
@@ -348,6 +353,7 @@ class Connection:
         with self._lock:
             self._timer = None
             now = time.monotonic()
+            self._reader.tell_times()
             self._protocol.tick(now, reading=self._reader.hears_silence)
             self._reader.check_stand_in(now)
             self._after_end()
@@ -359,6 +365,7 @@ class Connection:
     def _after_fork(self) -> None:
         """In the child: dead, and the parent's socket untouched."""
         self._forked = True
+        self._protocol.outbox.after_fork()
         self._make_parts()
         self._timer = None
         self._protocol.abandon(ForkedError())

@@ -5,26 +5,31 @@ thread that calls `run` and delivers to callbacks, or whoever waits in `receive`
 changes threads. When nobody has done so for a while, a stand-in thread reads into the inbox, so
 that pings are answered and a close is seen; it steps back once somebody waits again.
 
-The connection's lock guards every field but `_in_recv`. It is not held while waiting for the
-network or while messages are delivered.
+What each chunk goes through is `_receiver.pyx`; here is what has to be done now and then, with the
+connection's lock, which guards every field. It is not held while waiting for the network or while
+messages are delivered.
 """
 
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import TypeAlias, cast
 
 from wsfast.protocol.connection import Connection as Protocol
-from wsfast.protocol.connection import Message
+from wsfast.protocol.connection import Event, Message
 from wsfast.protocol.constants import State
 from wsfast.protocol.keepalive import later, reached
 from wsfast.protocol.options import Options
+from wsfast.threads._receiver import Receiver
 from wsfast.threads.inbox import Inbox
 from wsfast.threads.stream import Stream, describe
 from wsfast.threads.timers import nothing, start_thread
 from wsfast.threads.writer import Writer
 
-__all__ = ["Reader"]
+__all__ = ["Deliver", "Reader"]
+
+Deliver: TypeAlias = Callable[[list[Message]], None]
 
 STAND_IN = 2.0
 """Seconds that nobody has waited in `receive` after which a stand-in may start to read."""
@@ -57,9 +62,9 @@ class Reader:
         self._arrived = threading.Condition(lock)  # inbox filled, pong, end, or role free
         self._space = threading.Condition(lock)  # inbox emptied, or closing, or the end
         self._stream: Stream | None = None
+        self._receiver: Receiver | None = None  # from the opening on
         self._inbox = Inbox(options)
         self._reading = False
-        self._in_recv = False  # in the system call
         self._draining = False  # the peer has closed, and something for it is still to be sent
         self._waiting = 0  # threads that want the role, or what its holder receives
         self._waiting_for_role = 0  # of them, those that want nothing else
@@ -83,10 +88,22 @@ class Reader:
     def hears_silence(self) -> bool:
         """Whether somebody waits for bytes and there are none: only then does silence mean that
         the peer is silent."""
-        return self._in_recv and self._stream is not None and not self._stream.readable()
+        return (
+            self._receiver is not None
+            and self._receiver.in_recv
+            and self._stream is not None
+            and not self._stream.readable()
+        )
+
+    def tell_times(self) -> None:
+        """Tells the protocol when it was that what it has not seen arrived."""
+        if self._receiver is not None:
+            self._protocol.heard(self._receiver.heard_at, self._receiver.message_at)
 
     def wake(self) -> None:
-        """Makes all who wait look again at the state of the connection."""
+        """Makes all who wait, and who reads, look again at the state of the connection."""
+        if self._receiver is not None:
+            self._receiver.stop = True
         self._arrived.notify_all()
         self._space.notify_all()
 
@@ -111,7 +128,7 @@ class Reader:
     def let_go(self) -> None:
         """Nothing more will be read. What its connection holds is free as soon as nobody has the
         connection any more; a cycle would keep it until the garbage is collected."""
-        self._stream = None
+        self._stream = self._receiver = None
         self._arm = self._on_idle = nothing
 
     def check_stand_in(self, now: float) -> None:
@@ -132,34 +149,99 @@ class Reader:
 
     # -------------------------------------------------------------- with the reading role
 
-    def read(self, deadline: float | None = None, *, keep: bool = False) -> Sequence[Message]:
-        """Waits for the next bytes; returns the messages they end, or keeps them.
-
-        Raises `TimeoutError` at the deadline, except while connecting, where the protocol knows.
-        """
+    def open(self, deadline: float | None) -> None:
+        """Waits for the next bytes of the handshake. At the deadline the protocol gives up."""
         assert self._stream is not None
         size = 0
-        failure: str | None = None
         timed_out = False
-        self._in_recv = True
+        failure: str | None = None
         try:
             size = self._stream.receive_into(self._protocol.get_buffer(), deadline)
-        except MemoryError:
-            failure = "out of memory"
         except OSError as exc:
-            timed_out = isinstance(exc, TimeoutError) and exc.errno is None  # the deadline
-            if timed_out and self._protocol.state is not State.CONNECTING:
-                raise
+            timed_out = _is_deadline(exc)
             failure = f"connection lost: {describe(exc)}"
-        finally:
-            self._in_recv = False
-        now = time.monotonic()
-        if size:
-            return self._received(size, now, keep=keep)
         with self._lock:
-            if timed_out:
+            now = time.monotonic()
+            if size:
+                self._put(list(self._protocol.received(size, now)))
+            elif timed_out:
                 self._protocol.tick(max(now, deadline or now))
             elif failure is not None:
+                self._protocol.lost(failure, now)
+            else:
+                self._protocol.eof(now)
+
+    def read(
+        self, deadline: float | None = None, deliver: Deliver | None = None, keep: bool = True
+    ) -> list[Message]:
+        """Waits for the next bytes and keeps the messages that they end, or returns them if there
+        was nothing else. With `deliver` delivers them, and goes on until there is more to do.
+
+        Raises `TimeoutError` at the deadline.
+        """
+        receiver = self._receiver or self._make_receiver()
+        failure: str | None = None
+        events: list[Event] | None = None
+        try:
+            events = receiver.receive(deadline) if deliver is None else receiver.run(deliver)
+        except MemoryError:
+            with self._lock:
+                self._protocol.out_of_memory(time.monotonic())
+                self._arm()
+            return []
+        except OSError as exc:
+            if _is_deadline(exc):
+                raise
+            failure = f"connection lost: {describe(exc)}"
+        if events is None:
+            self._ended(failure)
+        elif receiver.control:
+            self._handle(events, deliver)
+        elif not keep:
+            return cast("list[Message]", events)
+        elif events:
+            with self._lock:
+                if not self._protocol.input_ended:
+                    self._put(cast("list[Message]", events), receiver.message_bytes)
+        return []
+
+    def _make_receiver(self) -> Receiver:
+        """Once what comes are frames."""
+        assert self._stream is not None
+        stream = self._stream
+        self._receiver = Receiver(
+            self._protocol.decoder,
+            self._writer,
+            stream.sock.fileno(),
+            stream if stream.encodes else None,
+        )
+        return self._receiver
+
+    def _handle(self, events: list[Event], deliver: Deliver | None) -> None:
+        """Has the protocol do what `events` ask for, and delivers or keeps the messages."""
+        protocol, stream = self._protocol, self._stream
+        assert stream is not None
+        now = time.monotonic()
+        with self._lock:
+            messages = list(protocol.handle(events, now))
+            if deliver is None:
+                # At once: who sees that the peer has closed must find what came before.
+                self._put(messages)
+            flush = protocol.pending > 0 or stream.has_output or protocol.half_close
+            if protocol.unsettled or protocol.state is State.CLOSING:
+                self._arm()  # the end has a deadline sooner than those before
+            if self._waiting_for_pong:
+                self._arrived.notify_all()
+        if flush:
+            self._writer.flush()
+        if deliver is not None and messages:
+            deliver(messages)
+
+    def _ended(self, failure: str | None) -> None:
+        """Nothing more will come; `failure` says why, if that is not how it should be."""
+        with self._lock:
+            now = time.monotonic()
+            if failure is not None:
                 self._protocol.lost(failure, now)
             else:
                 self._protocol.settle(now)
@@ -170,43 +252,25 @@ class Reader:
             self._on_idle()
         if self._draining:
             self._writer.flush()
-        return ()
-
-    def _received(self, size: int, now: float, *, keep: bool) -> Sequence[Message]:
-        protocol, stream = self._protocol, self._stream
-        assert stream is not None
-        with self._lock:
-            self._writer.heard()
-            messages = protocol.received(size, now)
-            if keep and messages:
-                # At once: who sees that the peer has closed must find what came before.
-                self._put(messages)
-                messages = ()
-            flush = protocol.pending > 0 or stream.has_output or protocol.half_close
-            if protocol.unsettled or protocol.state is State.CLOSING:
-                self._arm()  # the end has a deadline sooner than those before
-            if self._waiting_for_pong:
-                self._arrived.notify_all()
-        if flush:
-            self._writer.flush()
-        return messages
 
     def keep(self, messages: Sequence[Message]) -> None:
         """Puts messages into the inbox, for `receive` or `take_all`."""
         if messages:
             with self._lock:
-                self._put(messages)
+                self._put(list(messages))
 
-    def _put(self, messages: Sequence[Message]) -> None:
-        """With the lock held."""
-        if self._inbox.full and self._protocol.state is State.CLOSING:
+    def _put(self, messages: list[Message], size: int | None = None) -> None:
+        """With the lock held; they are the inbox's from now on."""
+        if not messages or (self._inbox.full and self._protocol.state is State.CLOSING):
             return  # we have said goodbye, and nobody takes what came before
-        self._inbox.put(messages)
+        self._inbox.put(messages, sum(map(len, messages)) if size is None else size)
         self._arrived.notify_all()
 
-    def _read_to_end(self, deliver: Callable[[Sequence[Message]], None] | None) -> None:
+    def _read_to_end(self, deliver: Deliver | None) -> None:
         """Without `deliver`, messages are kept."""
         while True:
+            if self._receiver is not None:
+                self._receiver.stop = False  # first: what it is set for is then looked at
             if self._protocol.unsettled:
                 self.settle()
             if self._protocol.finished:
@@ -216,9 +280,7 @@ class Reader:
                 continue
             if deliver is None:
                 self._wait_for_space()
-            messages = self.read(keep=deliver is None)
-            if deliver is not None and messages:
-                deliver(messages)
+            self.read(deliver=deliver)
 
     def _wait_for_space(self) -> None:
         """Waits while the inbox is full; not once we are closing, to hear the peer's answer."""
@@ -249,7 +311,7 @@ class Reader:
                     continue
                 self._wait_for_space()
                 if not self._waiting:
-                    self.read(keep=True)
+                    self.read()
         finally:
             with self._lock:
                 self.give_back()
@@ -275,7 +337,7 @@ class Reader:
             self._arm()
         self._writer.flush()
 
-    def run(self, deliver: Callable[[Sequence[Message]], None] | None) -> None:
+    def run(self, deliver: Deliver | None) -> None:
         """As `Connection.run`."""
         with self._lock:
             self._take_role()
@@ -309,18 +371,19 @@ class Reader:
 
     def receive(self, timeout: float | None) -> Message:
         """As `Connection.receive`."""
-        deadline = later(time.monotonic(), timeout)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        inbox, protocol = self._inbox, self._protocol
         while True:
             with self._lock:
-                if self._inbox:
-                    if self._inbox.full:
+                if inbox.count:
+                    if inbox.full:
                         self._space.notify_all()
-                    return self._inbox.pop()
-                settle = self._protocol.unsettled
+                    return inbox.pop()
+                settle = protocol.unsettled
                 if not settle:
-                    if self._protocol.input_ended:
+                    if protocol.input_ended:
                         self.start_stand_in()  # to hear TCP end: who got this may not come back
-                        raise self._protocol.closed_error()
+                        raise protocol.closed_error()
                     if self._reading:
                         self._wait(deadline)
                         continue
@@ -328,11 +391,16 @@ class Reader:
             if settle:
                 self.settle()
                 continue
+            messages: list[Message] = []
             try:
-                self.read(deadline, keep=True)
+                messages = self.read(deadline, None, False)
             finally:
                 with self._lock:
+                    if len(messages) > 1:
+                        self._put(messages[1:])
                     self.give_back()
+            if messages:
+                return messages[0]
 
     def _wait(self, deadline: float | None) -> None:
         """With the lock held, which is given up while waiting for the role or for a message."""
@@ -373,3 +441,8 @@ class Reader:
                 self._arrived.wait(left)
             self._waiting_for_pong -= 1
             return self._protocol.pongs >= number
+
+
+def _is_deadline(error: OSError) -> bool:
+    """Whether it is the deadline that has come, not one of the system's."""
+    return isinstance(error, TimeoutError) and error.errno is None

@@ -58,7 +58,7 @@ class NestedTLSStream(TLSStream):
     def has_output(self) -> bool:
         return super().has_output or self._outer.has_output
 
-    def encode(self, data: bytes) -> bytes:
+    def encode(self, data: bytes | memoryview) -> bytes:
         return self._outer.encode(super().encode(data))
 
     def end(self) -> bytes:

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
@@ -19,14 +19,19 @@ from wsfast.protocol.errors import ConnectionClosed, WebSocketError
 from wsfast.protocol.options import ClientOptions
 from wsfast.protocol.reconnect import Backoff, Reconnect, worth_retrying
 from wsfast.protocol.url import URL
+from wsfast.threads._receiver import Delivery
+from wsfast.threads._sender import Senders
 from wsfast.threads.client import Dial
 from wsfast.threads.connection import Connection
 
-__all__ = ["Callback", "Callbacks", "Session", "current"]
+__all__ = ["Callback", "Callbacks", "Session", "current", "senders"]
 
 Callback: TypeAlias = Callable[..., object] | None
 
 logger = logging.getLogger("wsfast")
+
+senders = Senders(WebSocketError)
+"""Through which `wsfast.send` finds the connection of an id, while it is open."""
 
 current = threading.local()
 """`current.number` is the id whose thread this is; other threads have no such attribute."""
@@ -54,20 +59,15 @@ class Callbacks:
             if name != "on_error":
                 self._report(name, exc)
 
-    def deliver(self, messages: Sequence[Message]) -> None:
-        """Calls `on_message`, which there must be, for each."""
+    @property
+    def delivery(self) -> Delivery | None:
+        """What calls `on_message` for each message."""
         on_message = self.on_message
-        assert on_message is not None
-        left = iter(messages)
-        while True:
-            try:
-                for message in left:
-                    on_message(message)
-            except BaseException as exc:
-                logger.exception("on_message of connection %d raised", self._number)
-                self._report("on_message", exc)
-            else:
-                return
+        return None if on_message is None else Delivery(on_message, self._on_message_raised)
+
+    def _on_message_raised(self, exc: BaseException) -> None:
+        logger.error("on_message of connection %d raised", self._number, exc_info=exc)
+        self._report("on_message", exc)
 
     def _report(self, name: str, exc: BaseException) -> None:
         self.call("on_error", f"{name} raised {type(exc).__name__}: {exc}")
@@ -156,6 +156,7 @@ class Session:
         forked returns to a thread that must not connect again."""
         self._stop = threading.Event()
         self._stop.set()
+        senders.discard(self.number)
         if self.dial is not None:
             self.dial.after_fork()
         if self._backoff is not None and self._final_state is None:
@@ -193,15 +194,18 @@ class Session:
     def _open_and_read(self, dial: Dial, callbacks: Callbacks) -> None:
         try:
             dial.open()
+            senders.set(self.number, dial.connection.sender)
             if self._backoff is not None:
                 self._backoff.opened(time.monotonic())
             callbacks.call("on_open")
-            dial.connection.run(callbacks.deliver if callbacks.on_message else None)
+            dial.connection.run(callbacks.delivery)
         except WebSocketError:
             pass  # it is connection.error; or Cancelled, and then there is none
         except Exception as exc:  # a bug here or in a library: the callbacks must know all the same
             logger.exception("connection %d failed", self.number)
             dial.connection.abandon(WebSocketError(f"internal error: {exc!r}"))
+        finally:
+            senders.discard(self.number)
 
     def _announce(
         self, connection: Connection, callbacks: Callbacks, attempt: int, delay: float

@@ -36,6 +36,8 @@ class Stream(Protocol):
     """What a connection needs of its transport."""
 
     sock: socket.socket
+    encodes: bool
+    """Whether `encode` does anything, and must be asked."""
 
     def open(self, deadline: float | None) -> None:
         """Makes it ready for use. Raises `ConnectError` or a subclass."""
@@ -43,7 +45,7 @@ class Stream(Protocol):
     def receive_into(self, buffer: "bytearray | memoryview", deadline: float | None = None) -> int:
         """Waits for bytes and returns how many; 0 at the end. Raises `OSError`, `TimeoutError`."""
 
-    def encode(self, data: bytes) -> bytes:
+    def encode(self, data: "bytes | memoryview") -> bytes:
         """What to put on the wire for `data`; with `b""`, what the transport itself has to say."""
 
     def end(self) -> bytes:
@@ -92,6 +94,8 @@ def _wait(sock: socket.socket, *, write: bool, timeout: float | None) -> bool:
 class PlainStream:
     """A TCP socket."""
 
+    encodes = False
+
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
 
@@ -113,8 +117,8 @@ class PlainStream:
         ):
             raise TimeoutError("timeout")
 
-    def encode(self, data: bytes) -> bytes:
-        return data
+    def encode(self, data: "bytes | memoryview") -> bytes:
+        return bytes(data)
 
     def end(self) -> bytes:
         return b""
@@ -168,6 +172,8 @@ class TLSStream(PlainStream):
     `SSLObject` is not safe to use from two threads, and two threads do use it here: `_lock` is held
     around every call on it, and never while waiting for the network.
     """
+
+    encodes = True
 
     def __init__(
         self,
@@ -283,7 +289,7 @@ class TLSStream(PlainStream):
     def has_output(self) -> bool:
         return self._outgoing.pending > 0
 
-    def encode(self, data: bytes) -> bytes:
+    def encode(self, data: "bytes | memoryview") -> bytes:
         with self._lock:
             if len(data) <= PIECE:
                 return self._encode(memoryview(data))

@@ -1,0 +1,66 @@
+"""What the compiled module offers. The docstrings live here, where editors and readers look."""
+
+from collections.abc import Callable, Iterable
+from typing import Self, final
+
+from wsfast.codec import Decoder
+from wsfast.protocol.connection import Event, Message
+from wsfast.threads._sender import Sender
+from wsfast.threads.stream import Stream
+
+@final
+class Delivery:
+    """Calls back with each message. One thread at a time."""
+
+    def __new__(
+        cls, on_message: Callable[[Message], object], on_exception: Callable[[BaseException], None]
+    ) -> Self:
+        """`on_exception` gets what `on_message` raises, and must not raise; then the next is
+        delivered."""
+
+    def __call__(self, messages: Iterable[Message]) -> None:
+        """Delivers them in order."""
+
+@final
+class Receiver:
+    """Receives from a socket into a decoder. One thread at a time, except where it is said."""
+
+    def __new__(
+        cls, decoder: Decoder, sender: Sender, fd: int, stream: Stream | None = None
+    ) -> Self:
+        """`stream` decodes what arrives, if it must be. `sender` is told that something has."""
+
+    stop: bool
+    """Set by anyone, at any time: `run` returns after the chunk that it is at."""
+
+    @property
+    def in_recv(self) -> bool:
+        """Whether it waits for bytes. From any thread."""
+
+    @property
+    def heard_at(self) -> float:
+        """When bytes arrived last, as `time.monotonic()` tells it; 0 for never. From any thread."""
+
+    @property
+    def message_at(self) -> float:
+        """When the end of a message did. From any thread."""
+
+    @property
+    def control(self) -> bool:
+        """Whether the list returned last holds anything but messages."""
+
+    @property
+    def message_bytes(self) -> int:
+        """The size of the messages in the list returned last."""
+
+    def receive(self, deadline: float | None = None) -> list[Event] | None:
+        """Waits for the next bytes; what they end, or None at the end of the stream.
+
+        Raises `TimeoutError` without an `errno` at the deadline, `OSError`, `MemoryError`.
+        """
+
+    def run(self, deliver: Callable[[list[Message]], None]) -> list[Event] | None:
+        """Goes on receiving, and delivers what comes as long as it is messages alone.
+
+        Returns and raises as `receive` does; an empty list if it was told to stop.
+        """

@@ -1,0 +1,163 @@
+# cython: language_level=3, binding=True, embedsignature=False
+# cython: freethreading_compatible=True, autotestdict=False, auto_pickle=False
+"""From the socket to the application: the part of `reader.py` that each chunk and each message goes
+through. The documentation is in _receiver.pyi.
+
+All of it belongs to who has the reading role, but `stop`, `in_recv` and the times, which others look
+at: one word each, written whole.
+"""
+
+cimport cython
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.list cimport PyList_GET_ITEM
+from libc.errno cimport ETIMEDOUT
+from libc.stdint cimport uint8_t
+
+import os
+
+from wsfast.codec._codec cimport Decoder
+from wsfast.threads._sender cimport Sender
+
+cdef extern from "sockets.h" nogil:
+    ctypedef int wsfast_socket
+    int wsfast_poll(wsfast_socket fd, int write, int milliseconds)
+    ptrdiff_t wsfast_recv(wsfast_socket fd, void *to, size_t size)
+    int wsfast_interrupted(ptrdiff_t result)
+    double wsfast_now()
+
+cdef enum:
+    LONGEST_POLL = 1000 * 1000  # milliseconds
+
+
+@cython.final
+cdef class Delivery:
+    cdef object on_message, on_exception
+
+    def __cinit__(self, on_message, on_exception):
+        self.on_message = on_message
+        self.on_exception = on_exception
+
+    def __call__(self, messages):
+        self.deliver(list(messages))
+
+    cdef int deliver(self, list messages) except -1:
+        cdef Py_ssize_t at = 0, count = len(messages)
+        on_message = self.on_message
+        while at < count:
+            try:
+                while at < count:
+                    at += 1
+                    on_message(<object>PyList_GET_ITEM(messages, at - 1))
+            except BaseException as exc:
+                self.on_exception(exc)
+        return 0
+
+
+@cython.final
+cdef class Receiver:
+    cdef Decoder decoder
+    cdef Sender sender
+    cdef wsfast_socket fd
+    cdef object stream          # None for a plain socket
+    cdef public bint stop
+    cdef readonly bint in_recv
+    cdef readonly double heard_at, message_at
+
+    def __cinit__(self, Decoder decoder not None, Sender sender not None, fd, stream=None):
+        self.decoder = decoder
+        self.sender = sender
+        self.fd = fd
+        self.stream = stream
+
+    @property
+    def control(self):
+        return self.decoder.control
+
+    @property
+    def message_bytes(self):
+        return self.decoder.message_bytes
+
+    def receive(self, deadline=None):
+        return self._receive(deadline)
+
+    def run(self, deliver):
+        cdef list events
+        cdef Delivery delivery = deliver if type(deliver) is Delivery else None
+        while not self.stop:
+            events = self._receive(None)
+            if events is None or self.decoder.control:
+                return events
+            if not events:
+                continue
+            if delivery is not None:
+                delivery.deliver(events)
+            else:
+                deliver(events)
+        self.decoder.control = False
+        return []
+
+    cdef list _receive(self, deadline):
+        """The events of the next chunk; None at the end of the stream."""
+        cdef Py_ssize_t size
+        cdef uint8_t *target
+        if self.stream is None:
+            target = self.decoder.target(&size)
+            size = self._recv(target, size, deadline)
+        else:
+            buffer = self.decoder.get_buffer()
+            self.in_recv = True
+            try:
+                size = self.stream.receive_into(buffer, deadline)
+            finally:
+                self.in_recv = False
+        if size == 0:
+            return None
+        self.heard_at = wsfast_now()
+        self.sender._heard()
+        cdef list events = self.decoder.arrived(size)
+        if events:
+            self.message_at = self.heard_at
+        return events
+
+    cdef Py_ssize_t _recv(self, uint8_t *target, size_t size, deadline) except -1:
+        cdef ptrdiff_t got
+        cdef double due = 0 if deadline is None else deadline
+        while True:
+            if deadline is not None:
+                self._wait(due)
+            self.in_recv = True
+            with nogil:
+                got = wsfast_recv(self.fd, target, size)
+            self.in_recv = False
+            if got >= 0:
+                return got
+            if not wsfast_interrupted(got):
+                raise OSError(-got, os.strerror(-got))
+            PyErr_CheckSignals()
+
+    cdef int _wait(self, double due) except -1:
+        cdef double left
+        cdef int ready
+        while True:
+            left = due - wsfast_now()
+            self.in_recv = True
+            with nogil:
+                ready = wsfast_poll(self.fd, 0, _milliseconds(left))
+            self.in_recv = False
+            if ready > 0:
+                return 0
+            if ready < 0:
+                if not wsfast_interrupted(ready):
+                    raise OSError(-ready, os.strerror(-ready))
+                PyErr_CheckSignals()
+            elif left < LONGEST_POLL / 1000:
+                raise TimeoutError("timeout")
+
+
+cdef int _milliseconds(double seconds) noexcept nogil:
+    """Never less than asked for, or it would be asked again and again at the end."""
+    if seconds <= 0:
+        return 0
+    if seconds >= LONGEST_POLL / 1000:
+        return LONGEST_POLL
+    return <int>(seconds * 1000) + 1
