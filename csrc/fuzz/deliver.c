@@ -226,7 +226,7 @@ void deliver(const delivery *how, const wsf_config *config, const uint8_t *strea
     wsf_parser_init(&run.parser, &with_hook);
     for (size_t at = 0, next; at < size; at = next) {
         next = next_cut(&run, at, size);
-        memory.most = FIRST_ROOM + 2 * (how->window + next); /* claims alone get little */
+        memory.most = FIRST_ROOM + GROWTH * (how->window + next); /* claims alone get little */
         size_t received = how->window ? receive(&run, stream + at, next - at) : 0;
         feed(&run, stream + at + received, next - at - received);
     }

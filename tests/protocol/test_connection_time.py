@@ -67,8 +67,7 @@ def test_behind_a_full_queue_only_the_last_ping_is_answered(role: str) -> None:
     queued = driven.connection.pending
     driven.hears(*(driven.frame(PING, b"%d" % number) for number in range(10)))
     assert queued < driven.connection.pending < queued + 16
-    assert driven.says() == [Frame(BINARY, b"x" * PONG_BACKLOG)]
-    assert driven.says() == [Frame(PONG, b"9")]
+    assert driven.says() == [Frame(BINARY, b"x" * PONG_BACKLOG), Frame(PONG, b"9")]
     assert driven.says() == []
 
 
