@@ -31,6 +31,7 @@ cdef class Sender:
     cdef PyThread_type_lock work  # released to wake the write thread
     # mutex:
     cdef bint started, is_over, is_broken, writing, thread_has_role, thread_runs
+    cdef bint thread_writes    # it has come to it; until then others may take the role from it
     cdef bint heard_since, room_wanted
     cdef double sent_at
     cdef size_t in_flight      # bytes taken and not sent
@@ -65,5 +66,7 @@ cdef class Sender:
     cdef Next _give_back(self) noexcept nogil
     cdef bint _wait_for_role(self) except -1
     cdef Next _write_until_asked(self) noexcept nogil
+    cdef void _note_sent(self) noexcept nogil
+    cdef bint _yield_role(self) noexcept nogil
     cdef Next _note_progress(self) noexcept nogil
     cdef Next _room(self) noexcept nogil

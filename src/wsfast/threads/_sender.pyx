@@ -43,6 +43,7 @@ cdef extern from "pythread.h" nogil:
 
 cdef enum:
     HOLD = 4096          # bytes that are sent without giving up the GIL, which takes as long
+    BATCH = 256 * 1024   # bytes that are sent at once best: more fall out of the cache
     PIECE = 120 * 1024   # bytes of a message masked at once: they stay in the cache
 
 @cython.final
@@ -389,7 +390,9 @@ cdef class Sender:
             raise
         finally:
             view.release()
+        self.outbox.lock()
         self._let_wire_go()
+        self.outbox.unlock()
         self.encoded = encoded
         self.wire = <const uint8_t *>PyBytes_AS_STRING(encoded)
         self.left = PyBytes_GET_SIZE(encoded)
@@ -401,11 +404,15 @@ cdef class Sender:
         self.outbox.unlock()
 
     cdef void _let_wire_go(self) noexcept:
+        """With the mutex held."""
         cdef PyObject *block = self.block
         self.block = NULL
         self.encoded = None
         self.left = 0
-        Py_XDECREF(block)
+        if block != NULL and self.thread_runs and self.outbox.spare == NULL:
+            self.outbox.give_back(block, self.block_room)  # until the thread has been idle
+        else:
+            Py_XDECREF(block)
 
     # -------------------------------------------------------------- with the mutex held
 
@@ -417,7 +424,14 @@ cdef class Sender:
 
     cdef Next _after_adding(self) noexcept nogil:
         if self.writing:
-            return NOTHING  # whoever writes takes this along
+            if (
+                self.outbox.size < BATCH or self.left
+                or not self.thread_has_role or self.thread_writes
+            ):
+                return NOTHING  # whoever writes takes this along
+            self.thread_has_role = False  # the thread has not come to it yet, and it is enough
+            self._take()
+            return WRITE
         if self._is_burst():
             return self._hand_over()
         self.heard_since = False
@@ -447,7 +461,7 @@ cdef class Sender:
 
     cdef Next _give_back(self) noexcept nogil:
         self.in_flight = 0
-        self.writing = self.thread_has_role = False
+        self.writing = self.thread_has_role = self.thread_writes = False
         if not self.room_wanted and self.outbox.is_open:
             return NOTHING
         self.room_wanted = False
@@ -484,7 +498,7 @@ cdef class Sender:
         cdef bint woken = True
         while True:
             self.outbox.lock()
-            has_role = self.thread_has_role
+            has_role = self.thread_writes = self.thread_has_role
             over = self.is_over or not woken
             if over and not has_role:
                 self.thread_runs = False
@@ -501,7 +515,6 @@ cdef class Sender:
         """Writes until there is nothing left, or Python has to do something."""
         cdef ptrdiff_t sent
         cdef Next then
-        cdef bint yielded = False
         while True:
             while self.left:
                 sent = wsfast_send(self.fd, self.wire, self.left)
@@ -520,28 +533,40 @@ cdef class Sender:
             if self.encoded is not None:
                 return LET_GO
             self.outbox.lock()
-            self.sent_at = wsfast_now()
-            if not self.is_broken:
-                self.sent_count = self.taken_count
-            if self.block != NULL:
-                self.outbox.give_back(self.block, self.block_room)
-                self.block = NULL
-            if self.is_broken or (self.outbox.size == 0 and yielded):
-                then = self._give_back()
+            self._note_sent()
+            if self.outbox.size == 0 and not self.is_broken and not self._yield_role():
                 self.outbox.unlock()
-                return then
-            if self.outbox.size == 0:
-                # Who sends a burst on this core gets on with it, rather than being interrupted
-                # after each message.
-                self.outbox.unlock()
-                wsfast_yield()
-                yielded = True
-                continue
-            yielded = False
-            self._take()
+                return NOTHING
+            if self.left == 0:
+                if self.outbox.size == 0 or self.is_broken:
+                    then = self._give_back()
+                    self.outbox.unlock()
+                    return then
+                self._take()
+                if self.stream is not None:
+                    self.outbox.unlock()
+                    return ENCODE
             self.outbox.unlock()
-            if self.stream is not None:
-                return ENCODE
+
+    cdef void _note_sent(self) noexcept nogil:
+        """With the mutex held: nothing is on the wire any more."""
+        self.sent_at = wsfast_now()
+        if not self.is_broken:
+            self.sent_count = self.taken_count
+        if self.block != NULL:
+            self.outbox.give_back(self.block, self.block_room)
+            self.block = NULL
+
+    cdef bint _yield_role(self) noexcept nogil:
+        """With the mutex held, which is given up for a while: lets who sends a burst on this core
+        get on with it, rather than be interrupted after each message. Whether the role is still,
+        or again, that of the write thread."""
+        self.thread_writes = False
+        self.outbox.unlock()
+        wsfast_yield()
+        self.outbox.lock()
+        self.thread_writes = self.thread_has_role
+        return self.thread_writes
 
     cdef Next _note_progress(self) noexcept nogil:
         self.outbox.lock()
