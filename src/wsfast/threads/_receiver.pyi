@@ -8,6 +8,10 @@ from wsfast.protocol.connection import Event, Message
 from wsfast.threads._sender import Sender
 from wsfast.threads.stream import Stream
 
+def join(lists: list[list[Message]]) -> list[Message]:
+    """The messages of all the lists, in order; the lists are empty afterwards. Nobody else may use
+    them meanwhile, and they must be different ones."""
+
 @final
 class Delivery:
     """Calls back with each message. One thread at a time."""

@@ -25,8 +25,40 @@ cdef extern from "sockets.h" nogil:
     int wsfast_interrupted(ptrdiff_t result)
     double wsfast_now()
 
+cdef extern from *:
+    """
+    /* Moves the items, so that none of them is looked at, which would bring it into the cache. */
+    static PyObject *move_items(PyObject *lists)
+    {
+        Py_ssize_t count = 0, i;
+        for (i = 0; i < PyList_GET_SIZE(lists); i++)
+            count += PyList_GET_SIZE(PyList_GET_ITEM(lists, i));
+        PyObject *joined = PyList_New(count);
+        if (joined == NULL)
+            return NULL;
+        PyObject **to = ((PyListObject *)joined)->ob_item;
+        for (i = 0; i < PyList_GET_SIZE(lists); i++) {
+            PyListObject *from = (PyListObject *)PyList_GET_ITEM(lists, i);
+            Py_ssize_t size = PyList_GET_SIZE(from);
+            if (size)
+                memcpy(to, from->ob_item, (size_t)size * sizeof *to);
+            to += size;
+            Py_SET_SIZE(from, 0);
+        }
+        return joined;
+    }
+    """
+    list move_items(list lists)
+
 cdef enum:
     LONGEST_POLL = 1000 * 1000  # milliseconds
+
+
+def join(list lists not None):
+    for part in lists:
+        if type(part) is not list:
+            raise TypeError(f"lists: a list of lists is needed, not one of {type(part).__name__}")
+    return move_items(lists)
 
 
 @cython.final

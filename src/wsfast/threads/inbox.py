@@ -4,6 +4,7 @@ from collections import deque
 
 from wsfast.protocol.connection import Message
 from wsfast.protocol.options import Options
+from wsfast.threads._receiver import join
 
 __all__ = ["Inbox"]
 
@@ -78,6 +79,4 @@ class Inbox:
         if not first and len(others) == 1:
             return others[0][0]
         first.reverse()
-        for messages, _ in others:
-            first += messages
-        return first
+        return join([first, *(messages for messages, _ in others)])
