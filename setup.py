@@ -82,6 +82,7 @@ setup(
             include_dirs=["csrc"],
             depends=[*HEADERS, *CODEC],
         ),
+        driver("_cipher"),
         driver("_sender"),
         driver("_receiver"),
     ],

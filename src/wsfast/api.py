@@ -87,9 +87,18 @@ class _Registry:
         self._ended: OrderedDict[int, tuple[Session, int]] = OrderedDict()
         self._ended_bytes = 0
 
+    def before_fork(self) -> None:
+        """Lets nobody be inside: without a GIL a dict has a lock of its own, which a thread that
+        the child does not have would hold there for ever."""
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        self._lock.release()
+
     def after_fork(self) -> None:
-        """In the child: another thread may have held the lock; the connections know themselves."""
+        """In the child; the connections know themselves."""
         self._lock = threading.Lock()
+        senders.clear()
         for session in self._sessions.values():
             session.after_fork()
 
@@ -109,8 +118,8 @@ class _Registry:
         """The oldest of those that have ended are forgotten, so that there is no leak. `size` is
         that of the messages it has left."""
         with self._lock:
-            self._ended[session.number] = session, size
             del self._sessions[session.number]
+            self._ended[session.number] = session, size
             self._ended_bytes += size
             while len(self._ended) > ENDED_KEPT or (
                 self._ended_bytes > ENDED_BYTES and len(self._ended) > 1
@@ -121,12 +130,9 @@ class _Registry:
     def get(self, number: int) -> Session | None:
         if not isinstance(number, int):
             raise TypeError(f"id: expected an int, not {type(number).__name__}")
-        # Without the lock: one look into a dict is whole, and who has ended is in the second one
-        # before it leaves the first.
-        session = self._sessions.get(number)
-        if session is None:
-            session, _ = self._ended.get(number, (None, 0))
-        return session
+        with self._lock:
+            ended = self._ended.get(number)
+            return self._sessions.get(number) if ended is None else ended[0]
 
     def running(self) -> builtins.list[Session]:
         """Those whose thread has not come to its end."""
@@ -341,4 +347,8 @@ def _at_exit() -> None:
 atexit.register(_at_exit)
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_registry.after_fork)
+    os.register_at_fork(
+        before=_registry.before_fork,
+        after_in_parent=_registry.after_fork_in_parent,
+        after_in_child=_registry.after_fork,
+    )

@@ -17,6 +17,7 @@ from raw_peers import client_peer
 import wsfast
 from wsfast.protocol.errors import (
     ConnectError,
+    ConnectionClosed,
     ConnectTimeout,
     ProtocolError,
     TLSError,
@@ -155,16 +156,24 @@ def test_a_context_that_cannot_be_used(echo_server: Any, dial: Any) -> None:
 
 
 def test_no_memory_for_what_arrives(open_pair: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    client, server = open_pair("wss")
+    client, server = open_pair()
 
-    def none_left(*_: object) -> int:
-        raise MemoryError
+    class NoneLeft:
+        stop = in_recv = False
+        heard_at = message_at = 0.0
 
-    monkeypatch.setattr(client._stream, "receive_into", none_left)
-    server.send("x")
-    with pytest.raises(ProtocolError, match="out of memory"):
-        client.receive(WAIT)
+        def receive(self, deadline: float | None) -> None:
+            raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("wsfast.threads.reader.Receiver", lambda *_: NoneLeft())
+        with pytest.raises(ProtocolError, match="out of memory"):
+            client.receive(WAIT)
     assert client.close_code == 1011
+    client._reader._receiver = None
+    with pytest.raises(ConnectionClosed) as caught:
+        server.receive(WAIT)
+    assert caught.value.code == 1011
 
 
 def test_the_address_of_a_peer_that_has_reset_the_connection(dial_raw: Any) -> None:

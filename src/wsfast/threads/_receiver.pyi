@@ -5,6 +5,7 @@ from typing import Self, final
 
 from wsfast.codec import Decoder
 from wsfast.protocol.connection import Event, Message
+from wsfast.threads._cipher import Cipher
 from wsfast.threads._sender import Sender
 from wsfast.threads.stream import Stream
 
@@ -30,9 +31,15 @@ class Receiver:
     """Receives from a socket into a decoder. One thread at a time, except where it is said."""
 
     def __new__(
-        cls, decoder: Decoder, sender: Sender, fd: int, stream: Stream | None = None
+        cls,
+        decoder: Decoder,
+        sender: Sender,
+        fd: int,
+        cipher: Cipher | None = None,
+        stream: Stream | None = None,
     ) -> Self:
-        """`stream` decodes what arrives, if it must be. `sender` is told that something has."""
+        """`sender` is told that something has arrived. It is received from `fd`, and decrypted by
+        `cipher` if there is one; or from `stream`, if there is that."""
 
     stop: bool
     """Set by anyone, at any time: `run` returns after the chunk that it is at."""

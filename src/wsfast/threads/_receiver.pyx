@@ -16,6 +16,7 @@ from libc.stdint cimport uint8_t
 import os
 
 from wsfast.codec._codec cimport Decoder
+from wsfast.threads._cipher cimport NOTHING_YET, Cipher
 from wsfast.threads._sender cimport Sender
 
 cdef extern from "sockets.h" nogil:
@@ -90,15 +91,18 @@ cdef class Receiver:
     cdef Decoder decoder
     cdef Sender sender
     cdef wsfast_socket fd
-    cdef object stream          # None for a plain socket
+    cdef Cipher cipher          # None unless what is received has to be decrypted
+    cdef object stream          # None unless somebody else does the receiving
     cdef public bint stop
     cdef readonly bint in_recv
     cdef readonly double heard_at, message_at
 
-    def __cinit__(self, Decoder decoder not None, Sender sender not None, fd, stream=None):
+    def __cinit__(self, Decoder decoder not None, Sender sender not None, fd, Cipher cipher=None,
+                  stream=None):
         self.decoder = decoder
         self.sender = sender
         self.fd = fd
+        self.cipher = cipher
         self.stream = stream
 
     @property
@@ -134,7 +138,10 @@ cdef class Receiver:
         cdef uint8_t *target
         if self.stream is None:
             target = self.decoder.target(&size)
-            size = self._recv(target, size, deadline)
+            if self.cipher is None:
+                size = self._recv(target, size, deadline)
+            else:
+                size = self._recv_decrypted(target, size, deadline)
         else:
             buffer = self.decoder.get_buffer()
             self.in_recv = True
@@ -150,6 +157,21 @@ cdef class Receiver:
         if events:
             self.message_at = self.heard_at
         return events
+
+    cdef Py_ssize_t _recv_decrypted(self, uint8_t *target, Py_ssize_t size, deadline) except -1:
+        cdef Py_ssize_t room, got
+        cdef uint8_t *chunk
+        cdef bint again = False
+        while True:
+            got = self.cipher.decrypt_into(target, size)
+            if got != NOTHING_YET:
+                return got
+            # Records that hold no data for us may come without end.
+            if again and deadline is not None and wsfast_now() >= <double>deadline:
+                raise TimeoutError("timeout")
+            again = True
+            chunk = self.cipher.room(&room)
+            self.cipher.arrived(self._recv(chunk, room, deadline))
 
     cdef Py_ssize_t _recv(self, uint8_t *target, size_t size, deadline) except -1:
         cdef ptrdiff_t got

@@ -20,6 +20,9 @@ class Senders:
     def discard(self, id: int) -> None:
         """It is no longer."""
 
+    def clear(self) -> None:
+        """None is; also in the child of a fork, whatever another thread was doing here."""
+
     def send(self, id: int, data: str | Buffer) -> bool:
         """As `wsfast.send`, which it is."""
 

@@ -61,6 +61,11 @@ cdef class Senders:
     def discard(self, id):
         self.senders.pop(id, None)
 
+    def clear(self):
+        # Another dict, as another thread may have held the lock of this one in a process that has
+        # forked.
+        self.senders = {}
+
     def send(self, id, data):
         """Sends a message: `str` as text, bytes-like data as binary (seed 004).
 

@@ -213,7 +213,8 @@ class Reader:
             self._protocol.decoder,
             self._writer,
             stream.sock.fileno(),
-            stream if stream.encodes else None,
+            stream.cipher,
+            stream if stream.encodes and stream.cipher is None else None,
         )
         return self._receiver
 

@@ -49,6 +49,10 @@ class NestedTLSStream(TLSStream):
         super().__init__(outer.sock, context, **details)
         self._outer = outer
 
+    @property
+    def cipher(self) -> None:
+        return None
+
     def _receive_raw(self, deadline: float | None) -> bytes:
         buffer = bytearray(CHUNK)
         size = self._outer.receive_into(buffer, deadline)

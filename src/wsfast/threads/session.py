@@ -156,7 +156,6 @@ class Session:
         forked returns to a thread that must not connect again."""
         self._stop = threading.Event()
         self._stop.set()
-        senders.discard(self.number)
         if self.dial is not None:
             self.dial.after_fork()
         if self._backoff is not None and self._final_state is None:

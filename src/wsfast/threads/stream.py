@@ -11,9 +11,10 @@ import socket
 import ssl
 import threading
 import time
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 from wsfast.protocol.errors import CertificateError, ConnectTimeout, TLSError
+from wsfast.threads._cipher import Cipher
 from wsfast.threads.dial import remaining
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ __all__ = ["PlainStream", "Stream", "TLSStream", "describe"]
 
 CHUNK = 64 * 1024
 """Bytes of ciphertext to receive at once."""
-
-PIECE = 256 * 1024
-"""Bytes to encrypt at once: a BIO stays as large as it has ever been."""
 
 _CAN_SEND_NOW = hasattr(socket, "MSG_DONTWAIT")
 # Plain ints: joining two members of an enum for each send costs as much as framing a message.
@@ -38,6 +36,10 @@ class Stream(Protocol):
     sock: socket.socket
     encodes: bool
     """Whether `encode` does anything, and must be asked."""
+
+    @property
+    def cipher(self) -> Cipher | None:
+        """What decrypts that which is received from `sock`, if nothing else is to be done."""
 
     def open(self, deadline: float | None) -> None:
         """Makes it ready for use. Raises `ConnectError` or a subclass."""
@@ -95,6 +97,10 @@ class PlainStream:
     """A TCP socket."""
 
     encodes = False
+
+    @property
+    def cipher(self) -> Cipher | None:
+        return None
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -169,8 +175,8 @@ class PlainStream:
 class TLSStream(PlainStream):
     """TLS over a TCP socket.
 
-    `SSLObject` is not safe to use from two threads, and two threads do use it here: `_lock` is held
-    around every call on it, and never while waiting for the network.
+    `_lock` is held around every call on its `SSLObject`, and never while waiting for the network;
+    see `_cipher.pyx`.
     """
 
     encodes = True
@@ -191,11 +197,10 @@ class TLSStream(PlainStream):
         self._lock = threading.Lock()
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._incoming.write(early)
-        self._at_end = False  # the peer will send nothing more, though TCP may stay open
-        self._failure: ssl.SSLError | None = None  # what was received cannot be decrypted
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
         )
+        self._cipher = Cipher(self._lock, self._tls, self._incoming, self._outgoing)
 
     def open(self, deadline: float | None) -> None:
         what = f"the TLS handshake with {self._peer}"
@@ -231,77 +236,35 @@ class TLSStream(PlainStream):
         with contextlib.suppress(OSError):
             self.send_now(self.encode(b""))
 
+    @property
+    def cipher(self) -> Cipher | None:
+        """For who receives from the socket itself; None if that would not be ciphertext of ours."""
+        return self._cipher
+
     def _receive_ciphertext(self, deadline: float | None) -> None:
         """Waits for more from below, which may be its end."""
-        data = self._receive_raw(deadline)
-        with self._lock:
-            if data:
-                self._incoming.write(data)
-            else:
-                self._incoming.write_eof()
+        self._cipher.feed(self._receive_raw(deadline))
 
     def _receive_raw(self, deadline: float | None) -> bytes:
         self.wait_readable(deadline)
         return self.sock.recv(CHUNK)
 
     def receive_into(self, buffer: "bytearray | memoryview", deadline: float | None = None) -> int:
-        size = self._decrypt(buffer)
+        size = self._cipher.receive(buffer)
         while size is None:
             self._receive_ciphertext(deadline)
-            size = self._decrypt(buffer)
+            size = self._cipher.receive(buffer)
             # Records that hold no data for us may come without end.
             if size is None and deadline is not None and time.monotonic() >= deadline:
                 raise TimeoutError("timeout")
         return size
-
-    def _decrypt(self, buffer: "bytearray | memoryview") -> int | None:
-        """Fills the buffer with what has been received; None if that is nothing yet."""
-        size = 0
-        view = memoryview(buffer)
-        if self._failure is not None:
-            raise self._failure
-        if self._at_end:
-            return 0
-        with self._lock:
-            # Asking first costs less than the exception that read() raises when it is empty.
-            while size < len(view) and (
-                self._tls.pending() or self._incoming.pending or self._incoming.eof
-            ):
-                try:
-                    # With a buffer it returns a size, which typeshed does not know.
-                    got = cast("int", self._tls.read(len(view) - size, view[size:]))
-                except ssl.SSLWantReadError:
-                    break  # the rest of a record is still to come
-                except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-                    got = 0  # WebSocket's own close tells a truncation from an end
-                except ssl.SSLError as exc:
-                    self._failure = exc
-                    if size:
-                        return size  # what came before the damage is good
-                    raise
-                if got == 0:
-                    self._at_end = True
-                    return size  # the end, or what came before it
-                size += got
-        return size or None
 
     @property
     def has_output(self) -> bool:
         return self._outgoing.pending > 0
 
     def encode(self, data: "bytes | memoryview") -> bytes:
-        with self._lock:
-            if len(data) <= PIECE:
-                return self._encode(memoryview(data))
-            view = memoryview(data)
-            pieces = range(0, len(data), PIECE)
-            return b"".join([self._encode(view[at : at + PIECE]) for at in pieces])
-
-    def _encode(self, view: memoryview) -> bytes:
-        """With the lock held."""
-        while view:
-            view = view[self._tls.write(view) :]
-        return self._outgoing.read()
+        return self._cipher.encode(data)
 
     def end(self) -> bytes:
         with self._lock:
