@@ -148,6 +148,17 @@ def test_a_system_without_threads_ends_the_connection_rather_than_hanging(
         connection.send("x")
 
 
+def test_nothing_is_written_once_the_descriptor_may_be_somebody_elses(dial_raw: Any) -> None:
+    connection, _ = dial_raw()
+    connection.abandon(WebSocketError("over"))
+    assert connection.wait_ended(WAIT)
+    writer = connection._writer
+    writer.outbox.binary(b"added by a thread that had looked before")
+    writer.kick()
+    assert writer.outbox.pending
+    assert not writer.busy
+
+
 # ---------------------------------------------------------------- order
 
 

@@ -42,8 +42,9 @@ class Sender:
     def begin(self, fd: int, stream: Stream | None = None) -> None:
         """Gives it something to write to. `stream` encodes what is to be sent, if it must be."""
 
-    def end(self) -> None:
-        """Nothing more will be sent; the write thread ends."""
+    def end(self) -> bool:
+        """Nothing more will be written, whatever is added; the write thread ends. False, and
+        nothing is changed, while somebody writes."""
 
     @property
     def outbox(self) -> Outbox:
@@ -63,9 +64,6 @@ class Sender:
 
     def fits(self, size: int) -> bool:
         """Whether there is room; if not, `room_made` or `freed` will be called once there is."""
-
-    def heard(self) -> None:
-        """Something was received: what is sent next is an answer, not part of a burst."""
 
     def send(self, data: str | Buffer) -> None:
         """As `Connection.send`."""

@@ -116,12 +116,17 @@ cdef class Sender:
         self.outbox.unlock()
 
     def end(self):
+        """False, and nothing is changed, while somebody writes."""
         self.outbox.lock()
-        self.is_over = True
-        cdef bint wake = self.thread_runs
+        cdef bint writing = self.writing, wake = False
+        if not writing:
+            self.started = False
+            self.is_over = True
+            wake = self.thread_runs
         self.outbox.unlock()
         if wake:
             PyThread_release_lock(self.work)
+        return not writing
 
     # -------------------------------------------------------------- what is asked
 
@@ -153,9 +158,6 @@ cdef class Sender:
             self.room_wanted = True
         self.outbox.unlock()
         return fits
-
-    def heard(self):
-        self._heard()
 
     cdef void _heard(self) noexcept nogil:
         self.outbox.lock()
@@ -428,6 +430,8 @@ cdef class Sender:
         )
 
     cdef Next _after_adding(self) noexcept nogil:
+        if not self.started:
+            return NOTHING  # there is nothing to write to, or nothing any more
         if self.writing:
             if (
                 self.outbox.size < BATCH or self.left
@@ -494,8 +498,11 @@ cdef class Sender:
         """The write thread could not be started."""
         self.outbox.lock()
         self.thread_runs = False
+        self.is_broken = True
+        cdef bint had_role = self.thread_has_role  # or somebody has taken it over meanwhile
         self.outbox.unlock()
-        self.fail()
+        if had_role:
+            self.fail()
 
     cdef bint _wait_for_role(self) except -1:
         """False, and the thread ends, when it has not come for a while or never will."""

@@ -325,7 +325,7 @@ class Connection:
             timers.cancel(self._timer)
             self._timer = None
         if self._stream is not None:
-            if self._reader.busy or self._writer.busy:
+            if self._reader.busy or not self._writer.end():
                 self._stream.abort()
                 return
             self._stream.close()

@@ -87,7 +87,6 @@ class Writer(Sender):
         """Nothing more will be sent; see `Reader.let_go`. The lock must be held."""
         self._stream = None
         self._on_idle = nothing
-        self.end()
 
     # -------------------------------------------------------------- from any thread
 
