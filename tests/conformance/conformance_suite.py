@@ -211,6 +211,7 @@ class _Program:
         except subprocess.TimeoutExpired:
             raise SuiteFailed(f"{self._name} has not ended in time{self._said()}") from None
         if status:
+            self.reader.join()  # it may have more to say
             raise SuiteFailed(f"{self._name} ended with status {status}{self._said()}")
 
     def _said(self) -> str:
