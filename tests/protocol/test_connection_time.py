@@ -242,6 +242,32 @@ def test_silence_means_nothing_while_nobody_reads(role: str) -> None:
     assert driven.connection.close_code == 1011
 
 
+def test_what_was_heard_elsewhere_counts_from_when_it_came(role: str) -> None:
+    driven, _ = probed(role, read_timeout="60s")
+    driven.connection.heard(24.0, 23.0)
+    assert driven.connection.deadline == 29.0
+    driven.connection.heard(28.0, 23.0)
+    driven.connection.heard(28.0, 23.0)  # told again, as nothing more has come
+    driven.connection.tick(32.9)
+    assert driven.connection.state is State.CONNECTED
+    driven.connection.tick(33.0)
+    assert driven.connection.close_code == 1011
+
+
+def test_a_message_heard_elsewhere_is_one_for_read_timeout(role: str) -> None:
+    driven = Driven(role, read_timeout="10s")
+    driven.connection.heard(8.0, 7.0)
+    assert driven.connection.deadline == 17.0
+
+
+def test_what_was_heard_before_is_not_silence_while_nobody_read(role: str) -> None:
+    driven, _ = probed(role)
+    driven.connection.tick(1000.0, reading=False)
+    driven.connection.heard(21.0, 21.0)
+    driven.connection.tick(1004.9)
+    assert driven.connection.state is State.CONNECTED
+
+
 def test_a_ping_is_due_while_nobody_reads(role: str) -> None:
     driven = Driven(role, ping_interval="20s", pong_timeout="5s")
     driven.connection.tick(20.0, reading=False)

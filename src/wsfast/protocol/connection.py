@@ -487,8 +487,7 @@ class Connection:
     def heard(self, at: float, message_at: float) -> None:
         """Says when bytes, and messages among them, have arrived last that only `decoder` has seen;
         0 for never."""
-        if at:
-            self._keepalive.heard(at)
+        self._keepalive.heard(at)
         self._message_at = max(self._message_at, message_at)
 
     def tick(self, now: float, *, reading: bool = True) -> None:

@@ -39,8 +39,9 @@ class Keepalive:
         self._heard_at = now
 
     def heard(self, now: float) -> None:
-        """Something, whatever it was, came from the peer; or nobody listened until now."""
-        self._heard_at = now
+        """Something, whatever it was, came from the peer; or nobody listened until now. What is
+        told late, or again, changes nothing."""
+        self._heard_at = max(self._heard_at, now)
 
     def ping_sent(self, data: bytes, now: float) -> int:
         """A ping was queued; returns its number."""
