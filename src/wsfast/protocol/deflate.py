@@ -117,12 +117,19 @@ class Inflater:
         return _decode(message) if piece.text else message
 
     def _inflate_piece(self, data: bytes, *, last: bool) -> None:
+        if last and len(data) <= _SLICE:
+            rest = self._inflate(data + _TAIL)  # at once: each call costs as much as a small message
+            if not rest:
+                return
+            if len(rest) < len(_TAIL):
+                raise _malformed()  # its stream has taken a part of the tail for its missing end
+            data = rest[: -len(_TAIL)]
         for at in range(0, len(data), _SLICE):
             rest = data[at : at + _SLICE]
             while rest:  # a stream may end within a message (RFC 7692, section 7.2.3.4)
                 rest = self._inflate(rest)
         if last and self._state is not None and self._inflate(_TAIL):
-            raise _malformed()  # it has taken a part of the tail for its own missing end
+            raise _malformed()
 
     def _inflate(self, data: bytes) -> bytes:
         """Takes all of `data`, or if its stream ends there, returns what follows in it."""
