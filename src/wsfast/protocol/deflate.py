@@ -118,7 +118,7 @@ class Inflater:
 
     def _inflate_piece(self, data: bytes, *, last: bool) -> None:
         if last and len(data) <= _SLICE:
-            rest = self._inflate(data + _TAIL)  # at once: each call costs as much as a small message
+            rest = self._inflate(data + _TAIL)  # a call costs as much as a small message
             if not rest:
                 return
             if len(rest) < len(_TAIL):
