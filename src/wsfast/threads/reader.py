@@ -39,6 +39,10 @@ ANSWER = 1.0
 read by a stand-in. An application that only sends would never come back to settle it."""
 
 
+TAKE = 1.0
+"""Seconds that the application gets, after we have closed, to take something from a full inbox."""
+
+
 class Reader:
     """Thread-safe, except where a method says that the lock, or the reading role, is needed."""
 
@@ -65,6 +69,7 @@ class Reader:
         self._receiver: Receiver | None = None  # from the opening on
         self._inbox = Inbox(options)
         self._reading = False
+        self._dropping = False  # we have closed, and nobody takes what comes
         self._draining = False  # the peer has closed, and something for it is still to be sent
         self._waiting = 0  # threads that want the role, or what its holder receives
         self._waiting_for_role = 0  # of them, those that want nothing else
@@ -262,8 +267,8 @@ class Reader:
 
     def _put(self, messages: list[Message], size: int | None = None) -> None:
         """With the lock held; they are the inbox's from now on."""
-        if not messages or (self._inbox.full and self._protocol.state is State.CLOSING):
-            return  # we have said goodbye, and nobody takes what came before
+        if not messages or self._dropping:
+            return
         self._inbox.put(messages, sum(map(len, messages)) if size is None else size)
         self._arrived.notify_all()
 
@@ -284,14 +289,18 @@ class Reader:
             self.read(deliver=deliver)
 
     def _wait_for_space(self) -> None:
-        """Waits while the inbox is full; not once we are closing, to hear the peer's answer."""
+        """Waits while the inbox is full. Once we have said goodbye not for long, to hear the peer's
+        answer: if nobody takes what came before, it is dropped from then on."""
         with self._lock:
-            while (
-                self._inbox.full
-                and self._protocol.state is State.CONNECTED
-                and not self._waiting_for_role
-            ):
+            while self._must_wait(State.CONNECTED):
                 self._space.wait()
+            if self._must_wait(State.CLOSING) and not self._dropping:
+                self._dropping = not self._space.wait_for(
+                    lambda: not self._must_wait(State.CLOSING), TAKE
+                )
+
+    def _must_wait(self, state: State) -> bool:
+        return self._inbox.full and self._protocol.state is state and not self._waiting_for_role
 
     def _wait_drained(self, *, yielding: bool = False) -> None:
         """Waits until all has been sent that there is for a peer which has closed; `yielding`:
