@@ -10,7 +10,6 @@ at: one word each, written whole.
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.list cimport PyList_GET_ITEM
-from libc.errno cimport ETIMEDOUT
 from libc.stdint cimport uint8_t
 
 import os

@@ -329,6 +329,7 @@ cdef class Sender:
         memcpy(to, self.wire, self.left)
         put_payload(to + self.left, data, size, header)
         Py_XDECREF(self.block)
+        self.outbox.trim()  # what the write thread gives back takes the place of a spare block
         self.block, self.block_room = rest, self.left + size
         self.wire = to
         self.left += size
