@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from raw_peers import BINARY, TEXT, close_frame, frame, header
-from reconnecting import SOON
+from reconnecting import SOON, accept_next
 
 import wsfast
 from wsfast.server import Server, serve
@@ -182,15 +182,6 @@ def test_what_may_pass_is_tried_again(raw_listener: Any, recorder: Any, how: str
     clean = code in (1000, 1001, 1005, 1012, 1013, 1014) or how in ("1011", "3000", "4999")
     assert len(recorder.errors) == (0 if clean else 1)
     wsfast.close(number)
-
-
-def accept_next(raw_listener: Any, recorder: Any) -> Any:
-    """The next connection after the first loss, once its on_open has been called."""
-    recorder.wait("reconnect")
-    opened = len(recorder.of("open"))
-    peer = raw_listener.upgrade()
-    recorder.wait("open", opened + 1)
-    return peer
 
 
 FINAL: dict[str, tuple[Callable[[Any], object], int, dict[str, Any]]] = {
