@@ -18,6 +18,12 @@ WSFAST_ON_TERMINAL = [
     "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
     " from wsfast.cli import main; sys.exit(main())",
 ]
+# Ctrl-C then interrupts this thread, and never the main thread's wait.
+SIGNALS_ELSEWHERE = """\
+import signal, threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+"""
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
 
@@ -153,6 +159,18 @@ def test_a_python_without_readline(
     terminal.until("Closed with 1000 (normal)\r\n")
     assert terminal.process.wait(TIMEOUT) == 0
     terminal.check_restored()
+
+
+def test_ctrl_c_that_interrupts_no_wait(
+    start_server: Callable[..., Any], open_terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SIGNALS_ELSEWHERE)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    terminal = open_terminal("connect", start_server(echo).url, PYTHONPATH=path)
+    terminal.until("> ")
+    terminal.type("\x03")
+    terminal.until("Closed with 1000 (normal)\r\n")
+    assert terminal.process.wait(TIMEOUT) == 0
 
 
 @pytest.mark.parametrize("how", ["Ctrl-C", "Ctrl-D", "server"])

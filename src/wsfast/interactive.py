@@ -43,8 +43,9 @@ PONG_TIMEOUT = 5.0
 BYTES_SHOWN = 64
 CHARACTERS_SHOWN = 4096
 
-POLL = 0.2 if sys.platform == "win32" else 3600.0
-"""Seconds. On Windows, Ctrl-C does not interrupt a wait, only what comes after it."""
+POLL = 0.2
+"""Seconds. Ctrl-C is handled after a wait that it does not interrupt: any on Windows, elsewhere one
+that was just about to begin, or if the system chose another thread for the signal."""
 
 HELP = """\
 A line is sent as a text message; //text sends "/text". Commands:
