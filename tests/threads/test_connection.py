@@ -167,7 +167,7 @@ def test_the_stand_in_steps_back_for_who_receives(dial_raw: Any) -> None:
         (stand_in,) = stand_ins()
         with ThreadPoolExecutor(1) as pool:
             receiving = pool.submit(connection.receive, WAIT)
-            while stand_in.is_alive() and not connection._reader._waiting:
+            while stand_in.is_alive() and not connection._reader.waiting:
                 threading.Event().wait(0.001)
             peer.send(frame(TEXT, b"%d" % i))
             assert receiving.result(WAIT) == str(i)

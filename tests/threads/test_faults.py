@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from raw_peers import client_peer
@@ -24,6 +24,7 @@ from wsfast.protocol.errors import (
 )
 from wsfast.server import Connection, serve
 from wsfast.threads import server as server_module
+from wsfast.threads._receiver import Receiver
 from wsfast.threads.client import Dial
 from wsfast.threads.dial import Cancel, connect_tcp
 
@@ -155,22 +156,21 @@ def test_a_context_that_cannot_be_used(echo_server: Any, dial: Any) -> None:
         dial(url, ssl_context=Broken(ssl.PROTOCOL_TLS_CLIENT))
 
 
-def test_no_memory_for_what_arrives(open_pair: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_memory_for_what_arrives(open_pair: Any) -> None:
     client, server = open_pair()
 
     class NoneLeft:
-        stop = in_recv = False
-        heard_at = message_at = 0.0
-
-        def receive(self, deadline: float | None) -> None:
+        def receive_into(self, buffer: memoryview, deadline: float | None) -> int:
             raise MemoryError
 
-    with monkeypatch.context() as patch:
-        patch.setattr("wsfast.threads.reader.Receiver", lambda *_: NoneLeft())
-        with pytest.raises(ProtocolError, match="out of memory"):
-            client.receive(WAIT)
+    reader: Any = client._reader
+    reader.receiver = Receiver(
+        client._protocol.decoder, client.sender, -1, None, cast("Any", NoneLeft())
+    )
+    with pytest.raises(ProtocolError, match="out of memory"):
+        client.receive(WAIT)
     assert client.close_code == 1011
-    client._reader._receiver = None
+    reader.receiver = None
     with pytest.raises(ConnectionClosed) as caught:
         server.receive(WAIT)
     assert caught.value.code == 1011

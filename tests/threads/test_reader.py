@@ -45,7 +45,7 @@ def test_who_takes_what_came_after_our_close_gets_all_of_it(dial_raw: Any) -> No
         sending = pool.submit(
             peer.send, b"".join(frame(TEXT, word.encode()) for word in words) + close_frame(1000)
         )
-        while connection._reader._inbox.count == 0:
+        while connection._reader.inbox.count == 0:
             pass
         assert all_that_comes(connection) == words
         sending.result(WAIT)

@@ -1,12 +1,16 @@
 """What the compiled module offers. The docstrings live here, where editors and readers look."""
 
 from collections.abc import Callable, Iterable
-from typing import Self, final
+from threading import Lock
+from typing import NoReturn, Self, final
+
+from typing_extensions import disjoint_base
 
 from wsfast.codec import Decoder
-from wsfast.protocol.connection import Event, Message
+from wsfast.protocol.connection import Connection, Event, Message
 from wsfast.threads._cipher import Cipher
 from wsfast.threads._sender import Sender
+from wsfast.threads.inbox import Inbox
 from wsfast.threads.stream import Stream
 
 def join(lists: list[list[Message]]) -> list[Message]:
@@ -75,3 +79,68 @@ class Receiver:
 
         Returns and raises as `receive` does; an empty list if it was told to stop.
         """
+
+@disjoint_base
+class Taker:
+    """Takes messages one by one, and reads them itself if nobody else does. Thread-safe.
+
+    `Reader` completes it: the methods at the end. The lock guards the attributes.
+    """
+
+    def __new__(cls, protocol: Connection, lock: Lock, inbox: Inbox) -> Self:
+        """`lock` is that of the connection."""
+
+    @property
+    def inbox(self) -> Inbox:
+        """What has arrived and waits to be taken."""
+
+    receiver: Receiver | None
+    """From the first frames on."""
+
+    reading: bool
+    """Whether somebody has the reading role."""
+
+    waiting: int
+    """How many threads want the role, or what its holder receives."""
+
+    waiting_for_pong: int
+    """How many threads wait for a pong."""
+
+    stand_in_due: float | None
+    """When `check_stand_in` is to be called."""
+
+    def receive(self, timeout: float | None = None) -> Message:
+        """As `Connection.receive`."""
+
+    # -------------------------------------------------------------- what a Reader does
+
+    def take(self) -> Message:
+        """With the lock held: the oldest message in the inbox."""
+
+    def put(self, messages: list[Message]) -> None:
+        """With the lock held: puts them into the inbox."""
+
+    def wait(self, deadline: float | None) -> None:
+        """With the lock held, which is given up while waiting for the role or for a message.
+        Raises `TimeoutError` at the deadline."""
+
+    def at_end(self) -> NoReturn:
+        """With the lock held, when no message can come any more: raises what says so."""
+
+    def give_back(self) -> None:
+        """With the lock held: gives the reading role back."""
+
+    def settle(self) -> None:
+        """Lets go out what waited for the replies to the messages received last."""
+
+    def make_receiver(self) -> Receiver:
+        """By who has the reading role: sets `receiver`."""
+
+    def failed(self, error: MemoryError | OSError) -> None:
+        """By who has the role: ends the connection, or raises `error` if it is our deadline."""
+
+    def ended(self) -> None:
+        """By who has the role: nothing more will come."""
+
+    def handle(self, events: list[Event]) -> None:
+        """By who has the role: does what they ask for, and keeps the messages among them."""

@@ -207,6 +207,76 @@ cdef class Receiver:
                 raise TimeoutError("timeout")
 
 
+cdef class Taker:
+    cdef object _lock, _protocol
+    cdef readonly object inbox
+    cdef public Receiver receiver
+    cdef public bint reading
+    cdef public Py_ssize_t waiting, waiting_for_pong
+    cdef public object stand_in_due
+
+    def __cinit__(self, protocol, lock, inbox):
+        self._protocol = protocol
+        self._lock = lock
+        self.inbox = inbox
+
+    def receive(self, timeout=None):
+        cdef list messages
+        cdef bint settle = False
+        protocol, inbox = self._protocol, self.inbox
+        deadline = None if timeout is None else wsfast_now() + <double>timeout
+        while True:
+            with self._lock:
+                if inbox.count:
+                    return self.take()
+                settle = protocol.unsettled
+                if not settle:
+                    if protocol.input_ended:
+                        self.at_end()
+                    if self.reading:
+                        self.wait(deadline)
+                        continue
+                    self.reading = True
+            if settle:
+                self.settle()
+                continue
+            messages = []
+            try:
+                messages = self._read(deadline)
+            finally:
+                with self._lock:
+                    if len(messages) > 1:
+                        self.put(messages[1:])
+                    self.reading = False
+                    if (
+                        self.waiting or self.waiting_for_pong or self.stand_in_due is None
+                        or protocol.finished
+                    ):
+                        self.give_back()
+            if messages:
+                return messages[0]
+
+    cdef list _read(self, deadline):
+        """The messages of the next chunk if it holds nothing else; whatever it holds else is done
+        or kept."""
+        cdef Receiver receiver = self.receiver
+        cdef list events
+        if receiver is None:
+            receiver = self.make_receiver()
+        try:
+            events = receiver._receive(deadline)
+        except (MemoryError, OSError) as exc:
+            self.failed(exc)
+            return []
+        if events is None:
+            self.ended()
+        elif receiver.decoder.control:
+            self.handle(events)
+        else:
+            return events
+        return []
+
+
 cdef int _milliseconds(double seconds) noexcept nogil:
     """Never less than asked for, or it would be asked again and again at the end."""
     if seconds <= 0:

@@ -51,11 +51,17 @@ class Connection:
     `ConnectionClosed` after the end; then nothing was queued.
     """
 
+    receive: Callable[..., Message]
+    """`receive(timeout=None)`: the next message, `str` for text, `bytes` for binary.
+
+    Waits up to `timeout` seconds, then raises `TimeoutError`; nothing is lost by that. After the
+    end, and after the last message, raises `ConnectionClosed` or a subclass of it.
+    """
+
     def __init__(self, protocol: Protocol, options: Options) -> None:
         self._protocol = protocol
         self._options = options
         self._stream: Stream | None = None
-        self._forked = False
         self._timer: Timer | None = None
         self._make_parts()
         with _connections_lock:
@@ -76,6 +82,7 @@ class Connection:
             arm=self._arm,
             on_idle=self._after_end,
         )
+        self.receive = self._reader.receive
 
     @property
     def sender(self) -> Sender:
@@ -218,16 +225,6 @@ class Connection:
         """
         self._reader.run(deliver)
 
-    def receive(self, timeout: float | None = None) -> Message:
-        """The next message: `str` for text, `bytes` for binary.
-
-        Waits up to `timeout` seconds, then raises `TimeoutError`; nothing is lost by that. After
-        the end, and after the last message, raises `ConnectionClosed` or a subclass of it.
-        """
-        if self._forked:
-            raise ForkedError()
-        return self._reader.receive(timeout)
-
     def __iter__(self) -> Iterator[Message]:
         """The messages until the end. Ends quietly after a closing handshake; otherwise raises
         `ConnectionLost` or `ProtocolError`."""
@@ -364,7 +361,6 @@ class Connection:
 
     def _after_fork(self) -> None:
         """In the child: dead, and the parent's socket untouched."""
-        self._forked = True
         self._protocol.outbox.after_fork()
         self._make_parts()
         self._timer = None

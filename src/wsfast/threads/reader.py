@@ -1,27 +1,27 @@
 """The receiving half of a connection on a socket.
 
-At any time at most one thread *reads*: it holds the reading role (`_reading`). That is either a
+At any time at most one thread *reads*: it holds the reading role (`reading`). That is either a
 thread that calls `run` and delivers to callbacks, or whoever waits in `receive`, so that no message
 changes threads. When nobody has done so for a while, a stand-in thread reads into the inbox, so
 that pings are answered and a close is seen; it steps back once somebody waits again.
 
-What each chunk goes through is `_receiver.pyx`; here is what has to be done now and then, with the
-connection's lock, which guards every field. It is not held while waiting for the network or while
-messages are delivered.
+What each chunk and each `receive` goes through is `_receiver.pyx`; here is what has to be done now
+and then, with the connection's lock, which guards every field. It is not held while waiting for the
+network or while messages are delivered.
 """
 
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, cast
+from typing import NoReturn, Self, TypeAlias, cast
 
 from wsfast.protocol.connection import Connection as Protocol
 from wsfast.protocol.connection import Event, Message
 from wsfast.protocol.constants import State
 from wsfast.protocol.keepalive import later, reached
 from wsfast.protocol.options import Options
-from wsfast.threads._receiver import Receiver
+from wsfast.threads._receiver import Receiver, Taker
 from wsfast.threads.inbox import Inbox
 from wsfast.threads.stream import Stream, describe
 from wsfast.threads.timers import nothing, start_thread
@@ -38,13 +38,24 @@ ANSWER = 1.0
 """Seconds that the application gets to answer what came before the peer's close frame, if that is
 read by a stand-in. An application that only sends would never come back to settle it."""
 
-
 TAKE = 1.0
 """Seconds that the application gets, after we have closed, to take something from a full inbox."""
 
 
-class Reader:
+class Reader(Taker):
     """Thread-safe, except where a method says that the lock, or the reading role, is needed."""
+
+    def __new__(
+        cls,
+        protocol: Protocol,
+        options: Options,
+        lock: threading.Lock,
+        writer: Writer,
+        *,
+        arm: Callable[[], None],
+        on_idle: Callable[[], None],
+    ) -> Self:
+        return super().__new__(cls, protocol, lock, Inbox(options))
 
     def __init__(
         self,
@@ -66,58 +77,51 @@ class Reader:
         self._arrived = threading.Condition(lock)  # inbox filled, pong, end, or role free
         self._space = threading.Condition(lock)  # inbox emptied, or closing, or the end
         self._stream: Stream | None = None
-        self._receiver: Receiver | None = None  # from the opening on
-        self._inbox = Inbox(options)
-        self._reading = False
         self._dropping = False  # we have closed, and nobody takes what comes
         self._draining = False  # the peer has closed, and something for it is still to be sent
-        self._waiting = 0  # threads that want the role, or what its holder receives
-        self._waiting_for_role = 0  # of them, those that want nothing else
-        self._waiting_for_pong = 0
-        self.stand_in_due: float | None = None
-        """When `check_stand_in` is to be called. The lock must be held."""
+        self._waiting_for_role = 0  # of those who wait, who wants nothing else
 
     # -------------------------------------------------------------- with the lock held
 
     def start(self, stream: Stream) -> None:
         """Gives it something to read from, and the caller the reading role."""
         self._stream = stream
-        self._reading = True
+        self.reading = True
 
     @property
     def busy(self) -> bool:
         """Whether somebody reads."""
-        return self._reading
+        return self.reading
 
     @property
     def hears_silence(self) -> bool:
         """Whether somebody waits for bytes and there are none: only then does silence mean that
         the peer is silent."""
         return (
-            self._receiver is not None
-            and self._receiver.in_recv
+            self.receiver is not None
+            and self.receiver.in_recv
             and self._stream is not None
             and not self._stream.readable()
         )
 
     def tell_times(self) -> None:
         """Tells the protocol when it was that what it has not seen arrived."""
-        if self._receiver is not None:
-            self._protocol.heard(self._receiver.heard_at, self._receiver.message_at)
+        if self.receiver is not None:
+            self._protocol.heard(self.receiver.heard_at, self.receiver.message_at)
 
     def wake(self) -> None:
         """Makes all who wait, and who reads, look again at the state of the connection."""
-        if self._receiver is not None:
-            self._receiver.stop = True
+        if self.receiver is not None:
+            self.receiver.stop = True
         self._arrived.notify_all()
         self._space.notify_all()
 
     def give_back(self) -> None:
         """Gives the reading role back."""
-        self._reading = False
-        if self._waiting_for_pong:
+        self.reading = False
+        if self.waiting_for_pong:
             self._arrived.notify_all()  # they make sure that somebody reads
-        elif self._waiting:
+        elif self.waiting:
             self._arrived.notify()
         if self._protocol.finished:
             self._on_idle()
@@ -133,7 +137,7 @@ class Reader:
     def let_go(self) -> None:
         """Nothing more will be read. What its connection holds is free as soon as nobody has the
         connection any more; a cycle would keep it until the garbage is collected."""
-        self._stream = self._receiver = None
+        self._stream = self.receiver = None
         self._arm = self._on_idle = nothing
 
     def check_stand_in(self, now: float) -> None:
@@ -145,12 +149,12 @@ class Reader:
     def start_stand_in(self) -> None:
         """Makes sure that somebody reads while the application does not."""
         if (
-            self._reading
+            self.reading
             or self._stream is None
             or self._protocol.state not in (State.CONNECTED, State.CLOSING)
         ):
             return
-        self._reading = start_thread(self._stand_in_loop, "wsfast-stand-in") is not None
+        self.reading = start_thread(self._stand_in_loop, "wsfast-stand-in") is not None
 
     # -------------------------------------------------------------- with the reading role
 
@@ -168,7 +172,7 @@ class Reader:
         with self._lock:
             now = time.monotonic()
             if size:
-                self._put(list(self._protocol.received(size, now)))
+                self.put(list(self._protocol.received(size, now)))
             elif timed_out:
                 self._protocol.tick(max(now, deadline or now))
             elif failure is not None:
@@ -176,54 +180,49 @@ class Reader:
             else:
                 self._protocol.eof(now)
 
-    def read(
-        self, deadline: float | None = None, deliver: Deliver | None = None, keep: bool = True
-    ) -> list[Message]:
-        """Waits for the next bytes and keeps the messages that they end, or returns them if there
-        was nothing else. With `deliver` delivers them, and goes on until there is more to do.
-
-        Raises `TimeoutError` at the deadline.
-        """
-        receiver = self._receiver or self._make_receiver()
-        failure: str | None = None
-        events: list[Event] | None = None
+    def read(self, deliver: Deliver | None = None) -> None:
+        """Waits for the next bytes and keeps the messages that they end. With `deliver` delivers
+        them, and goes on until there is more to do."""
+        receiver = self.receiver or self.make_receiver()
         try:
-            events = receiver.receive(deadline) if deliver is None else receiver.run(deliver)
-        except MemoryError:
-            with self._lock:
-                self._protocol.out_of_memory(time.monotonic())
-                self._arm()
-            return []
-        except OSError as exc:
-            if _is_deadline(exc):
-                raise
-            failure = f"connection lost: {describe(exc)}"
+            events = receiver.receive() if deliver is None else receiver.run(deliver)
+        except (MemoryError, OSError) as exc:
+            self.failed(exc)
+            return
         if events is None:
-            self._ended(failure)
+            self.ended()
         elif receiver.control:
-            self._handle(events, deliver)
-        elif not keep:
-            return cast("list[Message]", events)
+            self.handle(events, deliver)
         elif events:
             with self._lock:
                 if not self._protocol.input_ended:
-                    self._put(cast("list[Message]", events), receiver.message_bytes)
-        return []
+                    self.put(cast("list[Message]", events), receiver.message_bytes)
 
-    def _make_receiver(self) -> Receiver:
+    def make_receiver(self) -> Receiver:
         """Once what comes are frames."""
         assert self._stream is not None
         stream = self._stream
-        self._receiver = Receiver(
+        receiver = self.receiver = Receiver(
             self._protocol.decoder,
             self._writer,
             stream.sock.fileno(),
             stream.cipher,
             stream if stream.encodes and stream.cipher is None else None,
         )
-        return self._receiver
+        return receiver
 
-    def _handle(self, events: list[Event], deliver: Deliver | None) -> None:
+    def failed(self, error: MemoryError | OSError) -> None:
+        """Has the connection end because of `error`; raises it if it is only our own deadline."""
+        if isinstance(error, OSError):
+            if _is_deadline(error):
+                raise error
+            self.ended(f"connection lost: {describe(error)}")
+            return
+        with self._lock:
+            self._protocol.out_of_memory(time.monotonic())
+            self._arm()
+
+    def handle(self, events: list[Event], deliver: Deliver | None = None) -> None:
         """Has the protocol do what `events` ask for, and delivers or keeps the messages."""
         protocol, stream = self._protocol, self._stream
         assert stream is not None
@@ -232,18 +231,18 @@ class Reader:
             messages = list(protocol.handle(events, now))
             if deliver is None:
                 # At once: who sees that the peer has closed must find what came before.
-                self._put(messages)
+                self.put(messages)
             flush = protocol.pending > 0 or stream.has_output or protocol.half_close
             if protocol.unsettled or protocol.state is State.CLOSING:
                 self._arm()  # the end has a deadline sooner than those before
-            if self._waiting_for_pong:
+            if self.waiting_for_pong:
                 self._arrived.notify_all()
         if flush:
             self._writer.flush()
         if deliver is not None and messages:
             deliver(messages)
 
-    def _ended(self, failure: str | None) -> None:
+    def ended(self, failure: str | None = None) -> None:
         """Nothing more will come; `failure` says why, if that is not how it should be."""
         with self._lock:
             now = time.monotonic()
@@ -263,20 +262,20 @@ class Reader:
         """Puts messages into the inbox, for `receive` or `take_all`."""
         if messages:
             with self._lock:
-                self._put(list(messages))
+                self.put(list(messages))
 
-    def _put(self, messages: list[Message], size: int | None = None) -> None:
+    def put(self, messages: list[Message], size: int | None = None) -> None:
         """With the lock held; they are the inbox's from now on."""
         if not messages or self._dropping:
             return
-        self._inbox.put(messages, sum(map(len, messages)) if size is None else size)
+        self.inbox.put(messages, sum(map(len, messages)) if size is None else size)
         self._arrived.notify_all()
 
     def _read_to_end(self, deliver: Deliver | None) -> None:
         """Without `deliver`, messages are kept."""
         while True:
-            if self._receiver is not None:
-                self._receiver.stop = False  # first: what it is set for is then looked at
+            if self.receiver is not None:
+                self.receiver.stop = False  # first: what it is set for is then looked at
             if self._protocol.unsettled:
                 self.settle()
             if self._protocol.finished:
@@ -286,7 +285,7 @@ class Reader:
                 continue
             if deliver is None:
                 self._wait_for_space()
-            self.read(deliver=deliver)
+            self.read(deliver)
 
     def _wait_for_space(self) -> None:
         """Waits while the inbox is full. Once we have said goodbye not for long, to hear the peer's
@@ -300,19 +299,19 @@ class Reader:
                 )
 
     def _must_wait(self, state: State) -> bool:
-        return self._inbox.full and self._protocol.state is state and not self._waiting_for_role
+        return self.inbox.full and self._protocol.state is state and not self._waiting_for_role
 
     def _wait_drained(self, *, yielding: bool = False) -> None:
         """Waits until all has been sent that there is for a peer which has closed; `yielding`:
         or somebody wants the role."""
         with self._lock:
             self._arrived.wait_for(
-                lambda: self._protocol.finished or (yielding and self._waiting > 0)
+                lambda: self._protocol.finished or (yielding and self.waiting > 0)
             )
 
     def _stand_in_loop(self) -> None:
         try:
-            while not (self._waiting or self._protocol.finished):
+            while not (self.waiting or self._protocol.finished):
                 if self._protocol.unsettled:
                     self._settle_late()
                     continue
@@ -320,20 +319,18 @@ class Reader:
                     self._wait_drained(yielding=True)
                     continue
                 self._wait_for_space()
-                if not self._waiting:
+                if not self.waiting:
                     self.read()
         finally:
             with self._lock:
                 self.give_back()
-                if self._protocol.input_ended and not self._waiting:
+                if self._protocol.input_ended and not self.waiting:
                     self.start_stand_in()  # who it stepped back for has left meanwhile
 
     def _settle_late(self) -> None:
         """Settles, unless the application does so within `ANSWER` or wants the reading role."""
         with self._lock:
-            if self._arrived.wait_for(
-                lambda: self._waiting or not self._protocol.unsettled, ANSWER
-            ):
+            if self._arrived.wait_for(lambda: self.waiting or not self._protocol.unsettled, ANSWER):
                 return
         self.settle()
 
@@ -351,7 +348,7 @@ class Reader:
         """As `Connection.run`."""
         with self._lock:
             self._take_role()
-            messages = self._inbox.take_all() if deliver is not None else []
+            messages = self.inbox.take_all() if deliver is not None else []
         try:
             if deliver is not None and messages:
                 deliver(messages)
@@ -373,66 +370,44 @@ class Reader:
     def _take_role(self) -> None:
         """With the lock held, which is given up while waiting."""
         self._waiting_for_role += 1
-        while self._reading:
+        while self.reading:
             self.wake()  # a stand-in may wait for space or for answers
-            self._wait(None)
+            self.wait(None)
         self._waiting_for_role -= 1
-        self._reading = True
+        self.reading = True
 
-    def receive(self, timeout: float | None) -> Message:
-        """As `Connection.receive`."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        inbox, protocol = self._inbox, self._protocol
-        while True:
-            with self._lock:
-                if inbox.count:
-                    if inbox.full:
-                        self._space.notify_all()
-                    return inbox.pop()
-                settle = protocol.unsettled
-                if not settle:
-                    if protocol.input_ended:
-                        self.start_stand_in()  # to hear TCP end: who got this may not come back
-                        raise protocol.closed_error()
-                    if self._reading:
-                        self._wait(deadline)
-                        continue
-                    self._reading = True
-            if settle:
-                self.settle()
-                continue
-            messages: list[Message] = []
-            try:
-                messages = self.read(deadline, None, False)
-            finally:
-                with self._lock:
-                    if len(messages) > 1:
-                        self._put(messages[1:])
-                    self.give_back()
-            if messages:
-                return messages[0]
+    def take(self) -> Message:
+        """With the lock held: the oldest message in the inbox."""
+        if self.inbox.full:
+            self._space.notify_all()
+        return self.inbox.pop()
 
-    def _wait(self, deadline: float | None) -> None:
+    def at_end(self) -> NoReturn:
+        """With the lock held, when no message can come any more: raises what says so."""
+        self.start_stand_in()  # to hear TCP end: who got this may not come back
+        raise self._protocol.closed_error()
+
+    def wait(self, deadline: float | None) -> None:
         """With the lock held, which is given up while waiting for the role or for a message."""
         left = None if deadline is None else deadline - time.monotonic()
         if left is not None and left <= 0:
             raise TimeoutError("timeout: no message")
-        self._waiting += 1
+        self.waiting += 1
         try:
             self._arrived.wait(left)
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
 
     def take_all(self) -> list[Message]:
         """As `Connection.take_all`."""
         with self._lock:
             self._space.notify_all()
-            return self._inbox.take_all()
+            return self.inbox.take_all()
 
     def hand_over(self, to: deque[Message]) -> int:
         """As `Connection.hand_over`."""
         with self._lock:
-            messages = self._inbox.take_all()
+            messages = self.inbox.take_all()
             # Counted here: without a GIL, a deque that others take from cannot be looked through.
             size = sum(map(len, messages))
             to.extend(messages)
@@ -442,14 +417,14 @@ class Reader:
         """As `Connection.wait_pong`."""
         deadline = later(time.monotonic(), timeout)
         with self._lock:
-            self._waiting_for_pong += 1
+            self.waiting_for_pong += 1
             while self._protocol.pongs < number and not self._protocol.finished:
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     break
                 self.start_stand_in()
                 self._arrived.wait(left)
-            self._waiting_for_pong -= 1
+            self.waiting_for_pong -= 1
             return self._protocol.pongs >= number
 
 
