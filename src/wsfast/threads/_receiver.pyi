@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from threading import Lock
-from typing import NoReturn, Self, final
+from typing import Self, final
 
 from typing_extensions import disjoint_base
 
@@ -84,7 +84,9 @@ class Receiver:
 class Taker:
     """Takes messages one by one, and reads them itself if nobody else does. Thread-safe.
 
-    `Reader` completes it: the methods at the end. The lock guards the attributes.
+    The lock guards the attributes. `Reader` completes it by what is called here: `take`, `put`,
+    `wait`, `at_end` and `give_back` with the lock held, and without it `settle` and, by who has the
+    reading role, `make_receiver`, `failed`, `ended` and `handle`.
     """
 
     def __new__(cls, protocol: Connection, lock: Lock, inbox: Inbox) -> Self:
@@ -111,36 +113,3 @@ class Taker:
 
     def receive(self, timeout: float | None = None) -> Message:
         """As `Connection.receive`."""
-
-    # -------------------------------------------------------------- what a Reader does
-
-    def take(self) -> Message:
-        """With the lock held: the oldest message in the inbox."""
-
-    def put(self, messages: list[Message]) -> None:
-        """With the lock held: puts them into the inbox."""
-
-    def wait(self, deadline: float | None) -> None:
-        """With the lock held, which is given up while waiting for the role or for a message.
-        Raises `TimeoutError` at the deadline."""
-
-    def at_end(self) -> NoReturn:
-        """With the lock held, when no message can come any more: raises what says so."""
-
-    def give_back(self) -> None:
-        """With the lock held: gives the reading role back."""
-
-    def settle(self) -> None:
-        """Lets go out what waited for the replies to the messages received last."""
-
-    def make_receiver(self) -> Receiver:
-        """By who has the reading role: sets `receiver`."""
-
-    def failed(self, error: MemoryError | OSError) -> None:
-        """By who has the role: ends the connection, or raises `error` if it is our deadline."""
-
-    def ended(self) -> None:
-        """By who has the role: nothing more will come."""
-
-    def handle(self, events: list[Event]) -> None:
-        """By who has the role: does what they ask for, and keeps the messages among them."""
