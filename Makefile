@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 py := $(VENV)/bin/python
 ft_venv := $(VENV)-freethreaded
 ft_py := $(ft_venv)/bin/python
-native := setup.py $(wildcard csrc/*.[ch] src/wsfast/*/*.px[yid] src/wsfast/*/*.h)
+native := setup.py $(wildcard csrc/*.[ch] src/wsfast/*/*.pyx src/wsfast/*/*.px[di] src/wsfast/*/*.h)
 say = @printf '\n==> %s\n'
 
 help: ## Show this list
