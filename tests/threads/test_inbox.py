@@ -23,6 +23,7 @@ def test_messages_come_out_in_the_order_they_went_in() -> None:
     put(box, "c")
     assert box.count == 3
     assert box.pop() == "a"
+    put(box)
     assert box.take_all() == [b"b", "c"]
     assert box.take_all() == []
 

@@ -180,6 +180,14 @@ def test_a_full_network_is_no_error(streams: tuple[Stream, Stream]) -> None:
         assert receiving.result(WAIT) == b"x" * 8_000_000
 
 
+def test_a_full_network_is_no_error_without_the_flag_either(
+    streams: tuple[Stream, Stream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a system that cannot be told not to wait with each call."""
+    monkeypatch.setattr("wsfast.threads.stream._CAN_SEND_NOW", False)
+    test_a_full_network_is_no_error(streams)
+
+
 def test_abort_wakes_who_waits_to_read(streams: tuple[Stream, Stream]) -> None:
     one, _ = streams
     drain_tickets(one)

@@ -139,9 +139,8 @@ class Writer(Sender):
         self.fail()
 
     def _abort(self) -> None:
-        with self._lock:
-            if self._stream is not None:
-                self._stream.abort()  # the reader will see the end
+        assert self._stream is not None  # as long as somebody has the role
+        self._stream.abort()  # the reader will see the end
 
     def room_made(self) -> None:
         """There is room for those who wait."""
