@@ -201,6 +201,13 @@ class SendTimeout(WebSocketError, TimeoutError):
     retryable = True
 
 
+class ChannelClosed(WebSocketError):
+    """Something was to be sent to a channel that is closed. It was not sent."""
+
+    def __init__(self, text: str = "the channel is closed") -> None:
+        super().__init__(text)
+
+
 def is_(err: BaseException | None, kind: Kind) -> bool:
     """Tell whether an error is of a kind, as `errors.is` of seed 001. None is of no kind."""
     return isinstance(err, WebSocketError) and err.kind == kind
