@@ -22,7 +22,8 @@ CSRC = [
 ]
 HEADERS = ["csrc/mask.h", "csrc/wsf.h"]
 CODEC = glob("src/wsfast/codec/*.p[xyd]*")
-DRIVERS = [*glob("src/wsfast/threads/*.pxd"), "src/wsfast/threads/sockets.h"]
+SYSTEM = [*glob("src/wsfast/system/*.pxd"), "src/wsfast/system/sockets.h"]
+DRIVERS = glob("src/wsfast/threads/*.pxd")
 
 MSVC_FLAGS = ["/O2", "/std:c11"]
 UNIX_FLAGS = ["-O3", "-std=c11", "-fvisibility=hidden", "-Wall", "-Wextra"]
@@ -65,11 +66,11 @@ class BuildExt(build_ext):
 
 def driver(name):
     return Extension(
-        f"wsfast.threads.{name}",
-        [f"src/wsfast/threads/{name}.pyx"],
-        include_dirs=["csrc", "src/wsfast/threads"],
+        f"wsfast.{name}",
+        [f"src/wsfast/{name.replace('.', '/')}.pyx"],
+        include_dirs=["csrc", "src/wsfast/system"],
         libraries=["ws2_32"] if sys.platform == "win32" else [],
-        depends=[*HEADERS, *CODEC, *DRIVERS],
+        depends=[*HEADERS, *CODEC, *SYSTEM, *DRIVERS],
     )
 
 
@@ -82,8 +83,8 @@ setup(
             include_dirs=["csrc"],
             depends=[*HEADERS, *CODEC],
         ),
-        driver("_cipher"),
-        driver("_sender"),
-        driver("_receiver"),
+        driver("system._cipher"),
+        driver("threads._sender"),
+        driver("threads._receiver"),
     ],
 )

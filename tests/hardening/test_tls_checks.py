@@ -15,7 +15,7 @@ from raw_peers import BINARY, RawServer, RawServerPeer, frame
 
 import wsfast
 from wsfast.protocol.errors import CertificateError, TLSError
-from wsfast.threads.secure import default_context
+from wsfast.system.tls import default_context
 
 Fails = Callable[..., str]
 Dial = Callable[..., Any]

@@ -8,7 +8,7 @@ from typing_extensions import disjoint_base
 
 from wsfast.codec import Decoder
 from wsfast.protocol.connection import Connection, Event, Message
-from wsfast.threads._cipher import Cipher
+from wsfast.system._cipher import Cipher
 from wsfast.threads._sender import Sender
 from wsfast.threads.inbox import Inbox
 from wsfast.threads.stream import Stream

@@ -15,7 +15,7 @@ from libc.stdint cimport uint8_t
 import os
 
 from wsfast.codec._codec cimport Decoder
-from wsfast.threads._cipher cimport NOTHING_YET, Cipher
+from wsfast.system._cipher cimport NOTHING_YET, Cipher
 from wsfast.threads._sender cimport Sender
 
 cdef extern from "sockets.h" nogil:

@@ -12,9 +12,10 @@ from wsfast.protocol.options import ClientOptions
 from wsfast.protocol.proxy import choose_proxy
 from wsfast.protocol.redirects import Hop
 from wsfast.protocol.url import URL
+from wsfast.system.tls import default_context
 from wsfast.threads.connection import Connection
 from wsfast.threads.dial import Cancel, Cancelled, connect_tcp
-from wsfast.threads.secure import default_context, over_tls
+from wsfast.threads.secure import over_tls
 from wsfast.threads.stream import PlainStream
 from wsfast.threads.tunnel import open_tunnel
 

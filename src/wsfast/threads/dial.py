@@ -15,7 +15,7 @@ from itertools import chain, zip_longest
 from typing import Any
 
 from wsfast.protocol.errors import ConnectError, ConnectTimeout, WebSocketError
-from wsfast.threads.lookup import Address, getaddrinfo, look_up
+from wsfast.system.lookup import Address, getaddrinfo, look_up
 
 __all__ = ["Cancel", "Cancelled", "connect_tcp", "interleave", "resolve"]
 

@@ -21,10 +21,12 @@ from wsfast.protocol.connection import Event, Message
 from wsfast.protocol.constants import State
 from wsfast.protocol.keepalive import later, reached
 from wsfast.protocol.options import Options
+from wsfast.system.background import start_thread
+from wsfast.system.tls import describe
 from wsfast.threads._receiver import Receiver, Taker
 from wsfast.threads.inbox import Inbox
-from wsfast.threads.stream import Stream, describe
-from wsfast.threads.timers import nothing, start_thread
+from wsfast.threads.stream import Stream
+from wsfast.threads.timers import nothing
 from wsfast.threads.writer import Writer
 
 __all__ = ["Deliver", "Reader"]

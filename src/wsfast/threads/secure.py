@@ -1,24 +1,12 @@
-"""TLS for clients: the default settings, and TLS inside TLS."""
+"""TLS for clients, also inside TLS."""
 
-import functools
 import ssl
 from typing import Any
 
-from wsfast.protocol.errors import TLSError
+from wsfast.system.tls import setup_failure
 from wsfast.threads.stream import CHUNK, PlainStream, TLSStream
 
-__all__ = ["NestedTLSStream", "default_context", "over_tls"]
-
-
-@functools.cache
-def default_context(verify: bool = True) -> ssl.SSLContext:
-    """Made once: reading the system's certificates takes longer than a connection."""
-    context = ssl.create_default_context()
-    context.hostname_checks_common_name = False  # no longer a host name (RFC 9525, section 2)
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+__all__ = ["NestedTLSStream", "over_tls"]
 
 
 def over_tls(
@@ -35,7 +23,7 @@ def over_tls(
         return TLSStream(stream.sock, context, peer=peer, server_hostname=name, early=early)
     except (ValueError, OSError) as exc:
         stream.close()
-        raise TLSError(f"TLS: cannot be set up for {peer}: {exc}") from exc
+        raise setup_failure(peer, exc) from exc
 
 
 class NestedTLSStream(TLSStream):

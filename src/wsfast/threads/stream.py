@@ -13,14 +13,15 @@ import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from wsfast.protocol.errors import CertificateError, ConnectTimeout, TLSError
-from wsfast.threads._cipher import Cipher
+from wsfast.protocol.errors import ConnectTimeout
+from wsfast.system._cipher import Cipher
+from wsfast.system.tls import handshake_failure
 from wsfast.threads.dial import remaining
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["PlainStream", "Stream", "TLSStream", "describe"]
+__all__ = ["PlainStream", "Stream", "TLSStream"]
 
 CHUNK = 64 * 1024
 """Bytes of ciphertext to receive at once."""
@@ -74,13 +75,6 @@ class Stream(Protocol):
 
     def close(self) -> None:
         """Frees the descriptor."""
-
-
-def describe(error: OSError) -> str:
-    """Why a stream failed, for the end of a sentence."""
-    if isinstance(error, ssl.SSLError):
-        return f"TLS: {error.reason or error}"
-    return (error.strerror or str(error)).lower()
 
 
 def _wait(sock: socket.socket, *, write: bool, timeout: float | None) -> bool:
@@ -212,16 +206,11 @@ class TLSStream(PlainStream):
             self.send_all(b"", what, deadline)
         except ConnectTimeout:
             raise
-        except ssl.SSLCertVerificationError as exc:
-            self._send_alert()
-            text = f"TLS: the certificate of {self._peer} was refused: {exc.verify_message}"
-            raise CertificateError(text) from exc
         except TimeoutError as exc:
             raise ConnectTimeout(f"timeout: {what} not finished within dial_timeout") from exc
         except OSError as exc:
             self._send_alert()
-            detail = getattr(exc, "reason", None) or exc.strerror or str(exc)
-            raise TLSError(f"TLS: the handshake with {self._peer} failed: {detail}") from exc
+            raise handshake_failure(self._peer, exc) from exc
 
     def _handshake_step(self) -> bool:
         try:

@@ -13,20 +13,11 @@ import threading
 import time
 from collections.abc import Callable
 
-__all__ = ["Timer", "Timers", "nothing", "start_thread", "timers"]
+from wsfast.system.background import start_thread
+
+__all__ = ["Timer", "Timers", "nothing", "timers"]
 
 logger = logging.getLogger("wsfast")
-
-
-def start_thread(target: Callable[[], None], name: str) -> threading.Thread | None:
-    """Starts a daemon thread; None if the system, or a Python that is exiting, has none left."""
-    thread = threading.Thread(target=target, name=name, daemon=True)
-    try:
-        thread.start()
-    except RuntimeError as exc:
-        logger.error("no thread for %s: %s", name, exc)
-        return None
-    return thread
 
 
 def nothing() -> None:

@@ -8,10 +8,11 @@ from wsfast.protocol.options import ClientOptions
 from wsfast.protocol.proxy import Proxy, socks_target
 from wsfast.protocol.proxy_connect import ProxyConnect
 from wsfast.protocol.url import URL
+from wsfast.system.tls import default_context, describe
 from wsfast.threads.dial import Cancel, connect_tcp, remaining, resolve
-from wsfast.threads.secure import default_context, over_tls
+from wsfast.threads.secure import over_tls
 from wsfast.threads.socks import check_socks, open_socks
-from wsfast.threads.stream import PlainStream, describe
+from wsfast.threads.stream import PlainStream
 
 __all__ = ["open_tunnel"]
 

@@ -21,9 +21,10 @@ from wsfast.protocol.constants import CloseCode
 from wsfast.protocol.errors import ConnectionLost, QueueFull, SendTimeout
 from wsfast.protocol.keepalive import later
 from wsfast.protocol.options import Options
+from wsfast.system.background import start_thread
 from wsfast.threads._sender import Sender
 from wsfast.threads.stream import Stream
-from wsfast.threads.timers import nothing, start_thread
+from wsfast.threads.timers import nothing
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

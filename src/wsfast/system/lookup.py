@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeAlias
 
 from wsfast.protocol.errors import ConnectError
-from wsfast.threads.timers import start_thread
+from wsfast.system.background import start_thread
 
 __all__ = ["Address", "getaddrinfo", "look_up"]
 

@@ -1,10 +1,9 @@
 # cython: language_level=3, binding=True, embedsignature=False
 # cython: freethreading_compatible=True, autotestdict=False, auto_pickle=False
-"""TLS in memory: the part of `stream.py` that each record goes through. The documentation is in
-_cipher.pyi.
+"""TLS in memory: what each record goes through. The documentation is in _cipher.pyi.
 
-`SSLObject` is not safe to use from two threads, and two threads do use it here: `lock` is held
-around every call on it. What is for receiving belongs to who has the reading role.
+`SSLObject` is not safe to use from two threads, and one may encrypt while another decrypts: `lock`
+is held around every call on it. What is for receiving belongs to one thread at a time.
 """
 
 import ssl

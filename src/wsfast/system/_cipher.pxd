@@ -1,4 +1,4 @@
-# What `_receiver.pyx` uses of the cipher.
+# What the drivers' own extensions use of the cipher.
 from libc.stdint cimport uint8_t
 
 cdef enum:

@@ -11,8 +11,8 @@ import pytest
 
 import wsfast
 from wsfast.protocol.errors import ConnectError
-from wsfast.threads import lookup
-from wsfast.threads.lookup import look_up
+from wsfast.system import lookup
+from wsfast.system.lookup import look_up
 
 WAIT = 10.0
 ADDRESS = socket.AF_INET, ("192.0.2.1", 80)
