@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from interop_common import SUBPROTOCOL, digest, payload
+from interop_common import SUBPROTOCOL, digest, payload, pieces
 from interop_process import PATIENCE
 
 SIZES = [0, 1, 125, 126, 65535, 65536, 1 << 20]
@@ -42,6 +42,18 @@ def test_messages_sent_without_waiting(dial, scheme: str) -> None:
 @pytest.mark.parametrize("peer", CAN_FRAGMENT, indirect=True, scope="session")
 def test_fragments_from_the_peer(dial, scheme: str) -> None:
     exchange(dial("fragments", scheme).ours)
+
+
+@pytest.mark.parametrize("dial", ["threads"], indirect=True)
+def test_fragments_to_the_peer(dial, scheme: str) -> None:
+    session = dial("echo", scheme)
+    for message in MESSAGES:
+        sent = payload(*message)
+        session.ours.connection.send_fragments(pieces(sent))
+        assert session.ours.receive() == sent, message
+    session.ours.close(1000, "")
+    session.ours.wait_closed()
+    assert session.report()["received"] == DIGESTS
 
 
 def test_pings_from_the_peer(dial, scheme: str) -> None:

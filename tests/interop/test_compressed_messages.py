@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from deflate_backends import BACKENDS, NAMES
-from interop_common import Compression, Message
+from interop_common import Compression, Message, pieces
 from interop_deflate import noise
 from interop_link import OTHER, Linker
 from interop_process import PATIENCE, Peer
@@ -108,6 +108,27 @@ def test_fragments_from_the_peer(
     pings = sum(frame.opcode == PING for frame in theirs)
     assert pings >= 6 * len(messages)
     assert 0 < sum(frame.opcode == PONG for frame in link.tap.frames_from(role)) <= pings
+
+
+@pytest.mark.parametrize("sizes", ["small", "large"])
+def test_fragments_to_the_peer(
+    peer: Peer, role: str, ours: dict[str, Any], sizes: str, linker: Linker
+) -> None:
+    """In turn with messages that are whole, which refer to what was in the fragments."""
+    messages = SMALL if sizes == "small" else LARGE
+    link = linker(peer, role, ours, ALL.get(peer.library))
+    for number, message in enumerate(messages):
+        if number % 3:
+            link.connection.send_fragments(pieces(message))
+        else:
+            link.connection.send(message)
+        link.sent.append(message)
+        assert link.connection.receive(PATIENCE) == message
+    link.close(4999, "r" * 123)
+    found = link.our_messages()
+    assert [rsv1 for rsv1, _ in found] == [
+        number % 3 > 0 or size(message) > 0 for number, message in enumerate(messages)
+    ]
 
 
 def test_pings_from_the_peer(

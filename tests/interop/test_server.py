@@ -3,7 +3,7 @@
 import queue
 
 import pytest
-from interop_common import digest, payload
+from interop_common import digest, payload, pieces
 from interop_process import PATIENCE
 
 from wsfast.protocol.errors import ConnectionClosed
@@ -52,6 +52,15 @@ def test_every_kind_and_size(peer, start, echo: Echo, scheme: str, host: str) ->
 @pytest.mark.parametrize("peer", CAN_FRAGMENT, indirect=True, scope="session")
 def test_fragments_from_the_peer(peer, start, echo: Echo, scheme: str) -> None:
     report = peer.run(start(echo, scheme), messages=MESSAGES, way="fragments")
+    assert report["received"] == DIGESTS
+
+
+def test_fragments_to_the_peer(peer, start, scheme: str) -> None:
+    def handler(connection) -> None:
+        for message in connection:
+            connection.send_fragments(pieces(message))
+
+    report = peer.run(start(handler, scheme), messages=MESSAGES)
     assert report["received"] == DIGESTS
 
 

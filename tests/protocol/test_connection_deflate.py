@@ -125,17 +125,19 @@ def test_what_cannot_be_sent(role: str, data: object) -> None:
     assert [peer.inflate(frame.payload) for frame in one.says()] == [b"after"]
 
 
-def test_a_message_that_did_not_get_out_is_not_referred_to(role: str) -> None:
+def test_a_message_that_did_not_get_out_is_not_referred_to(
+    role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, peer = driven(role), Peer()
 
     class NoMemory:
         def frame(self, *_args, **_options) -> None:
             raise MemoryError
 
-    outbox, one.connection.outbox = one.connection.outbox, NoMemory()
-    with pytest.raises(MemoryError):
-        one.connection.send("Hello" * 100)
-    one.connection.outbox = outbox
+    with monkeypatch.context() as patch:
+        patch.setattr(one.connection._outgoing, "outbox", NoMemory())
+        with pytest.raises(MemoryError):
+            one.connection.send("Hello" * 100)
     one.connection.send("Hello" * 100)
     assert [peer.inflate(frame.payload) for frame in one.says()] == [b"Hello" * 100]
 

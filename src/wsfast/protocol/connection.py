@@ -19,8 +19,8 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from wsfast.codec import Close, Compressed, Decoder, Failure, Outbox, Ping, Pong
-from wsfast.protocol.constants import MAX_CLOSE_REASON, CloseCode, Opcode, State, check_close
-from wsfast.protocol.deflate import Deflater, InflateError, Inflater
+from wsfast.protocol.constants import MAX_CLOSE_REASON, CloseCode, State, check_close
+from wsfast.protocol.deflate import InflateError, Inflater
 from wsfast.protocol.errors import (
     ConnectError,
     ConnectionClosed,
@@ -36,6 +36,7 @@ from wsfast.protocol.handshake import ClientHandshake, Refusal, Request, Respons
 from wsfast.protocol.keepalive import Keepalive, later, reached
 from wsfast.protocol.options import ClientOptions, Options, ServerOptions
 from wsfast.protocol.redirects import Hop, follow
+from wsfast.protocol.sending import Fragment, Outgoing
 from wsfast.protocol.url import URL
 
 if TYPE_CHECKING:
@@ -109,8 +110,8 @@ class Connection:
         self._server = isinstance(handshake, ServerHandshake)
         self.decoder = self._make_decoder(compression=False)
         self.outbox = Outbox(server=self._server)
+        self._outgoing = Outgoing(self.outbox, options.compression_threshold)
         self._inflater: Inflater | None = None
-        self._deflater: Deflater | None = None
         self._scratch: bytearray | None = None
         self.unsettled = False
         """Whether `settle` has something to do."""
@@ -359,7 +360,7 @@ class Connection:
         if agreed is not None:
             self.decoder = self._make_decoder(compression=True)
             self._inflater = agreed.inflater(self._options, server=self._server)
-            self._deflater = agreed.deflater(self._options, server=self._server)
+            self._outgoing.compress(agreed.deflater(self._options, server=self._server))
         self._message_at = now
         self._keepalive.start(now)
         self._move(_Step.OPEN)
@@ -410,21 +411,29 @@ class Connection:
         `WebSocketError` while connecting, `ConnectionClosed` (or a subclass) after the end.
         """
         self.check_open()
-        if self._deflater is None:
-            self.outbox.message(data)
-        else:
-            self._send_deflated(data, self._deflater)
+        self._outgoing.message(data)
 
-    def _send_deflated(self, data: "str | Buffer", deflater: Deflater) -> None:
-        opcode, payload = _to_payload(data)
-        if len(payload) < self._options.compression_threshold:
-            self.outbox.frame(opcode, payload)
-            return
-        try:
-            self.outbox.frame(opcode, deflater.compress(payload), rsv1=True)
-        except BaseException:
-            deflater.reset()
-            raise
+    @property
+    def fragmenting(self) -> bool:
+        """Whether a message has begun to be sent in fragments, and is not at its end: no other may
+        be sent. Until then `outbox.open` is False."""
+        return self._outgoing.fragmenting
+
+    def send_fragment(self, fragment: Fragment) -> None:
+        """Queues the next part of a message that is sent in fragments (RFC 6455, section 5.4).
+
+        Who has begun to send one goes on until the last, or must `break_message`. Control frames
+        may come between. Raises as `send` does for a connection that is not open.
+        """
+        self.check_open()
+        self._outgoing.fragment(fragment)
+
+    def break_message(self, now: float) -> None:
+        """Says that the message that is being sent in fragments cannot be completed. As the peer
+        could not tell, the connection fails with 1011."""
+        if self.fragmenting and self.state is State.CONNECTED:
+            text = "a message sent in fragments could not be completed"
+            self._fail(ConnectionLost(CloseCode.INTERNAL_ERROR, text), now)
 
     def ping(self, data: "Buffer | None", now: float) -> int:
         """Queues a ping and returns its number: it is answered when `pongs` has reached it.
@@ -539,7 +548,7 @@ class Connection:
 
     def _move(self, step: _Step) -> None:
         self.state = _TRANSITIONS[self.state][step]
-        self.outbox.open = self.state is State.CONNECTED and self._deflater is None
+        self._outgoing.set_open(self.state is State.CONNECTED)
 
     def _finish(self) -> None:
         self._move(_Step.END if self.error is None else _Step.FAIL)
@@ -572,10 +581,3 @@ class Connection:
     def _answer(self, data: bytes) -> None:
         if not self._close_sent:
             self.outbox.answer(data, PONG_BACKLOG)
-
-
-def _to_payload(data: "str | Buffer") -> "tuple[Opcode, bytes | memoryview]":
-    if isinstance(data, str):
-        return Opcode.TEXT, data.encode()
-    view = memoryview(data)
-    return Opcode.BINARY, view.cast("B") if view.c_contiguous else view.tobytes()

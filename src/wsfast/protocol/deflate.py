@@ -58,17 +58,20 @@ class Deflater:
         self._takeover = takeover
         self._state: Any = None
 
-    def compress(self, payload: "Buffer") -> "Buffer":
-        """The compressed form of a message, which may not be empty."""
+    def compress(self, payload: "Buffer", *, last: bool = True) -> "Buffer":
+        """The compressed form of the next part of a message, all of which can be inflated.
+
+        `last` says that it ends the message, and may be all of it.
+        """
         state = self._state
         if state is None:
             bits = self._window_bits
             state = zlib.compressobj(self._level, zlib.DEFLATED, -bits, bits - 7)
         self._state = None  # a failure below must not leave half a message in the context
-        compressed = state.compress(payload) + state.flush(zlib.Z_SYNC_FLUSH)
-        if self._takeover:
+        compressed: bytes = state.compress(payload) + state.flush(zlib.Z_SYNC_FLUSH)
+        if self._takeover or not last:
             self._state = state
-        return memoryview(compressed)[: -len(_TAIL)]
+        return memoryview(compressed)[: -len(_TAIL)] if last else compressed
 
     def reset(self) -> None:
         """Forgets the context, because the peer will not see the last message."""

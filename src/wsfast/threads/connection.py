@@ -23,6 +23,7 @@ from wsfast.protocol.constants import CloseCode, State
 from wsfast.protocol.errors import ConnectionClosed, ForkedError, WebSocketError
 from wsfast.protocol.handshake import Request, Response
 from wsfast.protocol.options import Options
+from wsfast.protocol.sending import Chunks
 from wsfast.protocol.url import URL
 from wsfast.threads._sender import Sender
 from wsfast.threads.reader import Reader
@@ -71,7 +72,11 @@ class Connection:
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._writer = Writer(
-            self._protocol, self._options, self._lock, on_idle=self._after_sending
+            self._protocol,
+            self._options,
+            self._lock,
+            on_idle=self._after_sending,
+            on_failed=self._after_change,
         )
         self.send = self._writer.send  # not by way of a method: that would cost as much again
         self._reader = Reader(
@@ -260,6 +265,27 @@ class Connection:
         """
         return self._writer.unsent
 
+    def send_fragments(self, chunks: Chunks, *, text: bool | None = None) -> None:
+        """Sends one message in fragments, a frame for each chunk (RFC 6455, section 5.4), so that
+        it need not be in memory as a whole: text if the chunks are `str`, binary if they are
+        bytes-like.
+
+        `text` says which of them they must be; without chunks the message is empty, and binary
+        unless `text` is True. A chunk is sent once the next has come or there is none, so one alone
+        makes a message as `send` does. Before each it waits for room as `send` does; after the
+        first for up to `write_timeout` also with `send_overflow="fail"`. On a compressed connection
+        each is compressed, whatever `compression_threshold` says.
+
+        Meanwhile control frames leave, but no other message: who sends one on another thread waits
+        up to `write_timeout`, or gets `QueueFull`, as if the send queue were full.
+
+        Raises what `send` does and what `chunks` raises; `TypeError` also for chunks of both kinds,
+        or a single `str` or bytes-like object in their place; `RuntimeError` for a send of another
+        message within `chunks`. If that is before the second chunk has come nothing was sent.
+        After that the message cannot be completed any more, and the connection fails with 1011.
+        """
+        self._writer.send_fragments(chunks, text)
+
     def ping(self, data: "Buffer | None" = None) -> int:
         """Sends a ping and returns its number, for `wait_pong`; by default with data of its own.
         Raises as `send` does, and `ValueError` for more than 125 bytes."""
@@ -296,11 +322,15 @@ class Connection:
     def _begin_close(self, code: int, reason: str) -> None:
         with self._lock:
             self._protocol.close(code, reason, time.monotonic())
-            self._after_end()
-            self._reader.wake()
-            self._writer.wake()
-            self._arm()
+            self._after_change()
         self._writer.flush()
+
+    def _after_change(self) -> None:
+        """Under the lock: the connection is closing, or at its end."""
+        self._after_end()
+        self._reader.wake()
+        self._writer.wake()
+        self._arm()
 
     def wait_ended(self, timeout: float | None = None) -> bool:
         """Waits up to `timeout` seconds for the end; False if it has not come."""

@@ -21,6 +21,7 @@ from wsfast.protocol.constants import CloseCode
 from wsfast.protocol.errors import ConnectionLost, QueueFull, SendTimeout
 from wsfast.protocol.keepalive import later
 from wsfast.protocol.options import Options
+from wsfast.protocol.sending import Chunks, fragments
 from wsfast.system.background import start_thread
 from wsfast.threads._sender import Sender
 from wsfast.threads.stream import Stream
@@ -39,6 +40,13 @@ IDLE = 1.0
 """Seconds after which a write thread that has nothing to do ends."""
 
 
+class _Turn:
+    """That of one message to be sent in fragments; `thread` sends it."""
+
+    def __init__(self, thread: int) -> None:
+        self.thread = thread
+
+
 class Writer(Sender):
     """Thread-safe, except where a method says that the lock must be held."""
 
@@ -48,6 +56,7 @@ class Writer(Sender):
         options: Options,
         lock: threading.Lock,
         on_idle: Callable[[], None],
+        on_failed: Callable[[], None],
     ) -> Self:
         return super().__new__(
             cls,
@@ -64,16 +73,20 @@ class Writer(Sender):
         options: Options,
         lock: threading.Lock,
         on_idle: Callable[[], None],
+        on_failed: Callable[[], None],
     ) -> None:
-        """`on_idle` is called, with `lock` held, when the writing role has become free and the
-        connection is not open, or no longer."""
+        """With `lock` held, `on_idle` is called when the writing role has become free and the
+        connection is not open, or no longer; `on_failed` when a message cannot be completed, and
+        the connection fails for it."""
         self._protocol = protocol
         self._options = options
         self._lock = lock
         self._on_idle = on_idle
+        self._on_failed = on_failed
         self._room = threading.Condition(lock)  # less is waiting to be sent
         self._stream: Stream | None = None
         self._half_closed = False
+        self._turn: _Turn | None = None  # of who sends a message in fragments
 
     def start(self, stream: Stream) -> None:
         """Gives it something to write to."""
@@ -87,7 +100,7 @@ class Writer(Sender):
     def let_go(self) -> None:
         """Nothing more will be sent; see `Reader.let_go`. The lock must be held."""
         self._stream = None
-        self._on_idle = nothing
+        self._on_idle = self._on_failed = nothing
 
     # -------------------------------------------------------------- from any thread
 
@@ -106,20 +119,58 @@ class Writer(Sender):
             self._protocol.send(data)
         self.kick()
 
-    def _wait_for_room(self, size: int) -> None:
-        """With the lock held, which is given up while waiting."""
+    def send_fragments(self, chunks: Chunks, text: bool | None) -> None:
+        """As `Connection.send_fragments`. No lock is held while a chunk is waited for."""
+        turn = _Turn(threading.get_ident())
+        try:
+            for fragment in fragments(chunks, text):
+                with self._lock:
+                    self._wait_for_room(len(fragment.payload), turn)
+                    self._turn = turn
+                    self._protocol.send_fragment(fragment)
+                    if fragment.last:
+                        self._turn = None
+                        self._room.notify_all()
+                self.kick()
+        except BaseException:
+            if self._turn is turn:
+                self._break_message()
+            raise
+
+    def _break_message(self) -> None:
+        with self._lock:
+            self._turn = None
+            if not self.broken:  # or what the peer sent before it went away would not be delivered
+                self._protocol.break_message(time.monotonic())
+            self._on_failed()
+        self.flush()
+
+    def _wait_for_room(self, size: int, turn: "_Turn | None" = None) -> None:
+        """With the lock held, which is given up while waiting. Within a message that is sent in
+        fragments, by who has the `turn`, there is time to wait for room in any case."""
         self._check_usable()
-        if self.fits(size):
+        if self._may_add(size, turn):
             return
-        if self._options.send_overflow == "fail":
-            raise QueueFull("the send queue is full")
+        within = turn is not None and self._turn is turn
+        if not within and self._turn is not None and self._turn.thread == threading.get_ident():
+            raise RuntimeError("what gives the chunks of a message cannot send another")
+        if not within and self._options.send_overflow == "fail":
+            raise QueueFull(self._obstacle())
         deadline = later(time.monotonic(), self._options.write_timeout)
-        while not self.fits(size):
+        while not self._may_add(size, turn):
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
-                raise SendTimeout("timeout: no room in the send queue within write_timeout")
+                raise SendTimeout(f"timeout: {self._obstacle()} for write_timeout")
             self._room.wait(left)
             self._check_usable()
+
+    def _may_add(self, size: int, turn: "_Turn | None") -> bool:
+        return (self._turn is None or self._turn is turn) and self.fits(size)
+
+    def _obstacle(self) -> str:
+        if self._turn is not None:
+            return "another message was being sent in fragments"
+        return "the send queue was full"
 
     def _check_usable(self) -> None:
         self._protocol.check_open()
