@@ -208,6 +208,12 @@ class ChannelClosed(WebSocketError):
         super().__init__(text)
 
 
+class PongTimeout(WebSocketError, TimeoutError):
+    """A ping was not answered in time. The text says "timeout"."""
+
+    retryable = True
+
+
 def is_(err: BaseException | None, kind: Kind) -> bool:
     """Tell whether an error is of a kind, as `errors.is` of seed 001. None is of no kind."""
     return isinstance(err, WebSocketError) and err.kind == kind

@@ -102,6 +102,9 @@ class Taker:
     reading: bool
     """Whether somebody has the reading role."""
 
+    watching: bool
+    """Whether somebody may wait for messages in another way than by `receive`."""
+
     waiting: int
     """How many threads want the role, or what its holder receives."""
 

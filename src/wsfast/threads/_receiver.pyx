@@ -211,7 +211,7 @@ cdef class Taker:
     cdef object _lock, _protocol
     cdef readonly object inbox
     cdef public Receiver receiver
-    cdef public bint reading
+    cdef public bint reading, watching
     cdef public Py_ssize_t waiting, waiting_for_pong
     cdef public object stand_in_due
 
@@ -249,8 +249,8 @@ cdef class Taker:
                         self.put(messages[1:])
                     self.reading = False
                     if (
-                        self.waiting or self.waiting_for_pong or self.stand_in_due is None
-                        or protocol.finished
+                        self.waiting or self.waiting_for_pong or self.watching
+                        or self.stand_in_due is None or protocol.finished
                     ):
                         self.give_back()
             if messages:

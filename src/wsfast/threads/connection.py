@@ -94,12 +94,27 @@ class Connection:
         """What `send` is a method of."""
         return self._writer
 
+    @property
+    def reader(self) -> Reader:
+        """What `receive` is a method of; for a face that waits for messages in its own way."""
+        return self._reader
+
+    @property
+    def lock(self) -> threading.Lock:
+        """What guards it, for the same: see `Reader.watch`."""
+        return self._lock
+
     # -------------------------------------------------------------- what it is
 
     @property
     def state(self) -> State:
         """Where it stands; see `wsfast.protocol.constants.State`."""
         return self._protocol.state
+
+    @property
+    def input_ended(self) -> bool:
+        """Whether no more messages can arrive; some may wait to be taken."""
+        return self._protocol.input_ended
 
     @property
     def error(self) -> WebSocketError | None:
@@ -256,6 +271,10 @@ class Connection:
         self._reader.keep(messages)
 
     # -------------------------------------------------------------- sending
+
+    def check_open(self) -> None:
+        """Raises what `send` would if the connection is not open."""
+        self._protocol.check_open()
 
     @property
     def unsent(self) -> int:

@@ -82,6 +82,9 @@ class Reader(Taker):
         self._dropping = False  # we have closed, and nobody takes what comes
         self._draining = False  # the peer has closed, and something for it is still to be sent
         self._waiting_for_role = 0  # of those who wait, who wants nothing else
+        self.watch: Callable[[], bool] = _nobody
+        """Called with the lock held when something can be taken, once `listen` has been called:
+        takes it for those who do not wait in `receive`, and says whether more of them wait."""
 
     # -------------------------------------------------------------- with the lock held
 
@@ -115,8 +118,14 @@ class Reader(Taker):
         """Makes all who wait, and who reads, look again at the state of the connection."""
         if self.receiver is not None:
             self.receiver.stop = True
-        self._arrived.notify_all()
+        self._tell()
         self._space.notify_all()
+
+    def _tell(self) -> None:
+        """Tells all who wait that there may be something for them."""
+        self._arrived.notify_all()
+        if self.watching:
+            self.watching = self.watch()
 
     def give_back(self) -> None:
         """Gives the reading role back."""
@@ -125,11 +134,18 @@ class Reader(Taker):
             self._arrived.notify_all()  # they make sure that somebody reads
         elif self.waiting:
             self._arrived.notify()
+        elif self.watching:
+            self._read_for_watchers()
         if self._protocol.finished:
             self._on_idle()
         elif self.stand_in_due is None and self._protocol.state is not State.CONNECTING:
             self.stand_in_due = time.monotonic() + STAND_IN
             self._arm()
+
+    def _read_for_watchers(self) -> None:
+        self.watching = self.watch()
+        if self.watching:
+            self.start_stand_in()
 
     def all_sent(self) -> None:
         """Says that nothing is on its way to the peer."""
@@ -141,6 +157,7 @@ class Reader(Taker):
         connection any more; a cycle would keep it until the garbage is collected."""
         self._stream = self.receiver = None
         self._arm = self._on_idle = nothing
+        self.watch = _nobody
 
     def check_stand_in(self, now: float) -> None:
         """Starts a stand-in if nobody has read for long enough."""
@@ -271,7 +288,7 @@ class Reader(Taker):
         if not messages or self._dropping:
             return
         self.inbox.put(messages, sum(map(len, messages)) if size is None else size)
-        self._arrived.notify_all()
+        self._tell()
 
     def _read_to_end(self, deliver: Deliver | None) -> None:
         """Without `deliver`, messages are kept."""
@@ -342,9 +359,16 @@ class Reader(Taker):
         """Lets go out what waited for the replies to the messages received last."""
         with self._lock:
             self._protocol.settle(time.monotonic())
-            self._arrived.notify_all()
+            self._tell()
             self._arm()
         self._writer.flush()
+
+    def listen(self) -> None:
+        """Calls `watch`, and has it called as long as it wants to be."""
+        if self._protocol.unsettled:
+            self.settle()
+        with self._lock:
+            self._read_for_watchers()
 
     def run(self, deliver: Deliver | None) -> None:
         """As `Connection.run`."""
@@ -393,12 +417,21 @@ class Reader(Taker):
         """With the lock held, which is given up while waiting for the role or for a message."""
         left = None if deadline is None else deadline - time.monotonic()
         if left is not None and left <= 0:
+            self._leave()
             raise TimeoutError("timeout: no message")
         self.waiting += 1
         try:
             self._arrived.wait(left)
+        except BaseException:
+            self._leave()
+            raise
         finally:
             self.waiting -= 1
+
+    def _leave(self) -> None:
+        """With the lock held, by who waits no longer, though it may have been offered the role."""
+        if self.watching and not self.reading:
+            self._read_for_watchers()
 
     def take_all(self) -> list[Message]:
         """As `Connection.take_all`."""
@@ -428,6 +461,10 @@ class Reader(Taker):
                 self._arrived.wait(left)
             self.waiting_for_pong -= 1
             return self._protocol.pongs >= number
+
+
+def _nobody() -> bool:
+    return False
 
 
 def _is_deadline(error: OSError) -> bool:

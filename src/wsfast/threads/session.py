@@ -146,8 +146,8 @@ class Session:
             if callbacks.on_message:
                 return []
             messages = connection.take_all()  # first: if it ends now, the rest goes to `_left`
-        while self._left:
-            with contextlib.suppress(IndexError):  # another thread took it
+        with contextlib.suppress(IndexError):  # another thread took the last one
+            while self._left:
                 messages.append(self._left.popleft())
         return messages
 
