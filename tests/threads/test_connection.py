@@ -1,5 +1,6 @@
 """The driver: receiving, the stand-in reader, pings and keepalive."""
 
+import contextlib
 import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -387,3 +388,14 @@ def test_no_message_within_read_timeout(dial_raw: Any, monkeypatch: pytest.Monke
     assert error.code == 1008
     assert "timeout" in error.reason
     assert peer.read_close().code == 1008
+
+
+def test_pings_do_not_extend_read_timeout(dial_raw: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wsfast.protocol.connection.LINGER", 0.05)
+    connection, peer = dial_raw(read_timeout=200)
+    with ThreadPoolExecutor(1) as pool, contextlib.suppress(OSError):
+        ending = pool.submit(end_of, connection)
+        while not ending.done():
+            peer.send(frame(PING))
+            threading.Event().wait(0.01)
+    assert ending.result(WAIT).code == 1008

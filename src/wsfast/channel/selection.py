@@ -15,7 +15,7 @@ from wsfast.channel.waiting import Delivery, ThreadWaiter, Waiter
 from wsfast.protocol.checks import flag
 from wsfast.protocol.durations import Duration, seconds
 from wsfast.protocol.errors import ChannelClosed
-from wsfast.threads.timers import start_thread
+from wsfast.system.background import start_thread
 
 if TYPE_CHECKING:
     from wsfast.channel.channels import Channel

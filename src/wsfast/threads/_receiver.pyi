@@ -58,7 +58,7 @@ class Receiver:
 
     @property
     def message_at(self) -> float:
-        """When the end of a message did. From any thread."""
+        """When messages did, and nothing else with them. From any thread."""
 
     @property
     def control(self) -> bool:

@@ -153,7 +153,7 @@ cdef class Receiver:
         self.heard_at = wsfast_now()
         self.sender._heard()
         cdef list events = self.decoder.arrived(size)
-        if events:
+        if events and not self.decoder.control:  # or the protocol looks for messages among them
             self.message_at = self.heard_at
         return events
 
