@@ -22,7 +22,7 @@ somebody waits by `select`, or in a task, a thread of the connection reads for t
 
 import os
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeAlias, Unpack, cast
 
 from wsfast.channel import Channel
@@ -33,6 +33,7 @@ from wsfast.protocol.durations import Duration, seconds
 from wsfast.protocol.errors import ConnectionClosed, ForkedError, InvalidOption, PongTimeout
 from wsfast.protocol.handshake import Response
 from wsfast.protocol.options import ClientOptions, ClientOptionsDict, client_options
+from wsfast.protocol.sending import Chunks
 from wsfast.protocol.url import parse_url
 from wsfast.threads import client as driver
 from wsfast.threads.connection import Connection
@@ -197,12 +198,14 @@ class Client:
 
     def send(
         self,
-        data: "str | Buffer",
+        data: "str | Buffer | Chunks",
         type: Literal[1, 2, "text", "binary"] | None = None,
     ) -> Literal[True]:
         """Sends a message: text for `str`, binary for bytes-like data (seed 001).
 
         `type` forces one of both, `TEXT` or `BINARY`: text that was given as bytes must be UTF-8.
+        An iterable of either is sent as one message in fragments, chunk by chunk, in bounded
+        memory; if it raises in the middle, the connection fails with 1011.
 
         Waits up to `write_timeout` while the send queue is full. Messages of several threads go out
         whole, those of each in order.
@@ -212,12 +215,17 @@ class Client:
             SendTimeout, QueueFull: there was no room.
             ConnectionClosed: it has ended.
 
-        In all cases nothing has been sent.
+        In all cases nothing has been sent, unless an iterable fails after its first chunk.
         """
         if type is None and (data.__class__ is str or data.__class__ is bytes):
             self._connection.send(data)
             return True
-        self._connection.send(_forced(data, _opcode(type)))
+        opcode = _opcode(type)
+        if _is_message(data):
+            self._connection.send(_forced(data, opcode))
+        else:
+            text = None if opcode is None else opcode is Opcode.TEXT
+            self._connection.send_fragments(cast("Chunks", data), text=text)
         return True
 
     def ping(self, data: "Buffer | None" = None, timeout: Duration | None = None) -> Literal[True]:
@@ -386,6 +394,17 @@ def _opcode(type: object) -> Opcode | None:
     if type not in _OPCODES:
         raise ValueError(f"type must be TEXT or BINARY, not {type!r:.60}")
     return _OPCODES[type]
+
+
+def _is_message(data: object) -> bool:
+    if isinstance(data, str):
+        return True
+    try:
+        memoryview(data).release()  # type: ignore[arg-type] # whether it is one is the question
+    except TypeError:
+        # A mapping is no message, but its keys would be one; `send` says what is wrong.
+        return isinstance(data, Mapping) or not isinstance(data, Iterable)
+    return True
 
 
 def _forced(data: Any, opcode: Opcode | None) -> "str | Buffer":

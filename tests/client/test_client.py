@@ -52,9 +52,26 @@ def test_what_is_sent_comes_back(client: Client) -> None:
     ]
 
 
+def test_an_iterable_is_one_message(client: Client) -> None:
+    client.send(str(number) for number in range(100))
+    client.send([b"a", bytearray(b"b"), memoryview(b"c")])
+    client.send([], TEXT)
+    client.send([])
+    received = [client.channel().receive(WAIT)[0] for _ in range(4)]
+    assert received == [
+        Message("text", "".join(map(str, range(100)))),
+        Message("binary", b"abc"),
+        Message("text", ""),
+        Message("binary", b""),
+    ]
+
+
 @pytest.mark.parametrize(
     ("args", "error"),
     [
+        (([1],), TypeError),
+        ((["text", b"bytes"],), TypeError),
+        ((["text"], BINARY), TypeError),
         ((1,), TypeError),
         ((None,), TypeError),
         (({"a": "mapping"},), TypeError),
