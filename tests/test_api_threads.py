@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from raw_peers import BINARY, CLOSE, frame, response
+from raw_peers import BINARY, CLOSE, PING, PONG, TEXT, frame, response
 
 import wsfast
 
@@ -83,6 +83,22 @@ def test_the_oldest_make_room_where_they_may_be_dropped(start_server: Any) -> No
     )
     assert closed.wait(WAIT)
     assert wsfast.get_messages(number) == ["997", "998", "999"]
+
+
+def test_no_control_messages_here(raw_listener: Any, recorder: Any) -> None:
+    for callbacks in (recorder.callbacks, {}):
+        number = wsfast.connect(raw_listener.url, control_messages=True, **callbacks)
+        peer = raw_listener.upgrade(early=frame(PING, b"?") + frame(TEXT, b"a") + frame(PONG))
+        assert peer.read_frame().opcode == PONG
+        peer.send(frame(TEXT, b"b"))
+        messages: list[str | bytes] = []
+        while len(messages) < 2:
+            messages = recorder.messages if callbacks else messages + wsfast.get_messages(number)
+            threading.Event().wait(0.001)
+        assert messages == ["a", "b"]
+        wsfast.close(number)
+        peer.read_close()
+        peer.sock.close()
 
 
 # ---------------------------------------------------------------- the send queue

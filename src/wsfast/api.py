@@ -30,6 +30,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypedDict, Unpack
 
 from wsfast.protocol.constants import CloseCode, State
@@ -179,6 +180,7 @@ def connect(
         reconnect: True, or a `Reconnect`, or a mapping of its fields. See below.
         options: see `wsfast.protocol.options.ClientOptionsDict`; a duration is a number of
             milliseconds, a Go duration string such as "1m30s", or a `timedelta`.
+            `control_messages` changes nothing here.
 
     Returns an id above 0, which is never used again; or 0 for a bad URL, after `on_error` was
     called with what is wrong.
@@ -214,7 +216,7 @@ def connect(
             raise TypeError(f"{name}: {callback!r} is not callable")
         if callback is not None and user_data is not _UNSET:
             callbacks[name] = _with_user_data(callback, user_data)
-    checked = client_options(**options)
+    checked = replace(client_options(**options), control_messages=False)
     policy = reconnect_policy(reconnect)
     number = _registry.number()
     guarded = Callbacks(number, callbacks)

@@ -1,7 +1,9 @@
 """Control frame flood: pings from a peer that does not read its pongs."""
 
+import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -20,13 +22,15 @@ from raw_peers import (
 )
 
 import wsfast
+from wsfast.codec import Ping
+from wsfast.server import Connection
 
 MILLION = 1_000_000
 
 
-def flood(peer: Wire, payload: bytes, key: bytes | None = None) -> None:
+def flood(peer: Wire, payload: bytes, key: bytes | None = None, count: int = MILLION) -> None:
     many = frame(PING, payload, key=key) * 10_000
-    for _ in range(MILLION // 10_000):
+    for _ in range(count // 10_000):
         peer.send(many)
 
 
@@ -105,6 +109,52 @@ def test_a_million_pongs_that_nobody_asked_for(
     assert recorder.wait_closed(2 * TIMEOUT) == (1000, "")
     assert grown() < 8_000_000
     assert recorder.log == [("open",), ("close", 1000, "")]
+
+
+@pytest.mark.parametrize("overflow", ["pause", "drop_oldest"])
+def test_pings_that_are_to_be_received(
+    start_server: Any, memory: Callable[[], Callable[[], int]], overflow: str
+) -> None:
+    """They wait as messages do: either no more is read than has room, or the oldest are dropped."""
+    count = MILLION // 5
+    connections: queue.Queue[Connection] = queue.Queue()
+    ended = threading.Event()
+
+    def handle(connection: Connection) -> None:
+        connections.put(connection)
+        ended.wait()
+
+    endpoint = start_server(
+        handle, control_messages=True, receive_queue_messages=1000, receive_overflow=overflow
+    )
+    with client_peer(endpoint.server.port) as peer, ThreadPoolExecutor(3) as pool:
+        peer.open()
+        connection = connections.get(timeout=TIMEOUT)
+        grown = memory()
+        reading = pool.submit(connection.run, None)
+        pongs = pool.submit(read_pongs, peer)
+
+        def send() -> None:
+            flood(peer, b"x" * 10, KEY, count)
+            peer.send(frame(PING, b"the last", key=KEY))
+
+        sending = pool.submit(send)
+        if overflow == "pause":
+            for _ in range(count):
+                assert connection.receive(TIMEOUT) == Ping(b"x" * 10)
+            taken = [connection.receive(TIMEOUT)]
+        sending.result(2 * TIMEOUT)
+        assert pongs.result(2 * TIMEOUT) <= count + 1
+        if overflow == "drop_oldest":
+            taken = connection.take_all()
+            assert len(taken) == 1000
+        assert taken == [Ping(b"x" * 10)] * (len(taken) - 1) + [Ping(b"the last")]
+        assert grown() < 16_000_000
+        connection.close()
+        peer.read_close()
+        peer.send(close_frame(1000, key=KEY))
+        reading.result(TIMEOUT)
+        ended.set()
 
 
 @pytest.mark.parametrize("size", [0, 1, 125])

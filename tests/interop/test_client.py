@@ -6,6 +6,8 @@ import pytest
 from interop_common import SUBPROTOCOL, digest, payload, pieces
 from interop_process import PATIENCE
 
+from wsfast.codec import Ping
+
 SIZES = [0, 1, 125, 126, 65535, 65536, 1 << 20]
 MESSAGES = [(kind, size) for kind in ("text", "binary") for size in SIZES]
 DIGESTS = [digest(payload(*message)) for message in MESSAGES]
@@ -59,6 +61,16 @@ def test_fragments_to_the_peer(dial, scheme: str) -> None:
 def test_pings_from_the_peer(dial, scheme: str) -> None:
     # The peer answers only after it has got the right pong.
     exchange(dial("pings", scheme).ours)
+
+
+@pytest.mark.parametrize("dial", ["threads"], indirect=True)
+def test_pings_from_the_peer_among_the_messages(dial, scheme: str) -> None:
+    ours = dial("pings", scheme, control_messages=True).ours
+    for message in MESSAGES:
+        sent = payload(*message)
+        ours.send(sent)
+        assert isinstance(ours.receive(), Ping)
+        assert ours.receive() == sent, message
 
 
 @pytest.mark.parametrize("dial", ["threads"], indirect=True)

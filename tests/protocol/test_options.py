@@ -56,6 +56,7 @@ def test_defaults_that_both_sides_share(build: Any) -> None:
     assert options.send_queue_bytes == 16 * 2**20
     assert options.send_overflow == "block"
     assert options.receive_overflow == "pause"
+    assert options.control_messages is False
     assert options.ssl_context is None
 
 

@@ -34,6 +34,7 @@ from wsfast.protocol.errors import (
 )
 from wsfast.protocol.handshake import ClientHandshake, Refusal, Request, Response, ServerHandshake
 from wsfast.protocol.keepalive import Keepalive, later, reached
+from wsfast.protocol.messages import Message
 from wsfast.protocol.options import ClientOptions, Options, ServerOptions
 from wsfast.protocol.redirects import Hop, follow
 from wsfast.protocol.sending import Fragment, Outgoing
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "Message"]
 
-Message: TypeAlias = str | bytes
 Event: TypeAlias = str | bytes | Compressed | Ping | Pong | Close | Failure
 
 LINGER = 1.0
@@ -249,13 +249,19 @@ class Connection:
                 if message is not None:
                     messages.append(message)
                     self._message_at = now
-            elif isinstance(event, Ping):
-                self._answer(event.data)
-            elif isinstance(event, Pong):
-                self._keepalive.pong_received(event.data, now)
+            elif isinstance(event, Ping | Pong):
+                self._control(event, now)
+                if self._options.control_messages:
+                    messages.append(cast("Message", event))  # for who has asked for it
             else:
                 self._react(event, now)
         return messages
+
+    def _control(self, event: Ping | Pong, now: float) -> None:
+        if isinstance(event, Pong):
+            self._keepalive.pong_received(event.data, now)
+        elif not self._close_sent:
+            self.outbox.answer(event.data, PONG_BACKLOG)
 
     def out_of_memory(self, now: float) -> Sequence[Message]:
         """Says that `decoder` had no memory for what has arrived."""
@@ -577,7 +583,3 @@ class Connection:
             self.outbox.close(code, reason)
             self._close_sent = True
             self._move(_Step.CLOSE)
-
-    def _answer(self, data: bytes) -> None:
-        if not self._close_sent:
-            self.outbox.answer(data, PONG_BACKLOG)

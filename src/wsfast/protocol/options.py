@@ -89,6 +89,10 @@ class OptionsDict(TypedDict, total=False):
     """At the send queue's bound: "block" up to `write_timeout` (default), or "fail" at once."""
     receive_overflow: ReceiveOverflow
     """At the receive queue's bound: "pause" reading (default), or "drop_oldest"."""
+    control_messages: bool
+    """Whether pings and pongs that have come are received too, in order among the messages, as
+    `wsfast.codec.Ping` and `Pong`; pings are answered all the same. At the receive queue's bounds
+    they count as messages do. Not for `wsfast.connect`. Default False. Seed 002."""
     ssl_context: "ssl.SSLContext | None"
     """TLS settings. None: a verifying context for wss:// (client), no TLS (server)."""
 
@@ -148,6 +152,7 @@ class Options:
     send_queue_bytes: int = 16 * 1024 * 1024
     send_overflow: SendOverflow = "block"
     receive_overflow: ReceiveOverflow = "pause"
+    control_messages: bool = False
     ssl_context: "ssl.SSLContext | None" = None
 
 
@@ -267,6 +272,7 @@ _CHECKS: Mapping[str, checks.Check] = {
     "send_queue_bytes": _size,
     "send_overflow": checks.choice(get_args(SendOverflow)),
     "receive_overflow": checks.choice(get_args(ReceiveOverflow)),
+    "control_messages": checks.flag,
     "ssl_context": checks.context,
     "verify": checks.flag,
     "server_name": checks.optional(checks.server_name),

@@ -57,6 +57,9 @@ class Connection:
 
     Waits up to `timeout` seconds, then raises `TimeoutError`; nothing is lost by that. After the
     end, and after the last message, raises `ConnectionClosed` or a subclass of it.
+
+    With `control_messages` it also returns a `Ping` or a `Pong` that has come, as do the other ways
+    to receive; see `wsfast.protocol.messages.Received`.
     """
 
     def __init__(self, protocol: Protocol, options: Options) -> None:

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from wsfast.protocol.connection import Message
+from wsfast.protocol.messages import Message, total_size
 from wsfast.protocol.options import Options
 from wsfast.threads._receiver import join
 
@@ -43,7 +43,7 @@ class Inbox:
         """
         if self._drops:
             for message in messages:
-                self._add([message], len(message))
+                self._add([message], total_size([message]))
             while self.count > 1 and self._over_bound():
                 self.pop()
         elif messages:

@@ -20,6 +20,7 @@ from wsfast.protocol.connection import Connection as Protocol
 from wsfast.protocol.connection import Event, Message
 from wsfast.protocol.constants import State
 from wsfast.protocol.keepalive import later, reached
+from wsfast.protocol.messages import total_size
 from wsfast.protocol.options import Options
 from wsfast.system.background import start_thread
 from wsfast.system.tls import describe
@@ -287,7 +288,7 @@ class Reader(Taker):
         """With the lock held; they are the inbox's from now on."""
         if not messages or self._dropping:
             return
-        self.inbox.put(messages, sum(map(len, messages)) if size is None else size)
+        self.inbox.put(messages, total_size(messages) if size is None else size)
         self._tell()
 
     def _read_to_end(self, deliver: Deliver | None) -> None:
@@ -444,7 +445,7 @@ class Reader(Taker):
         with self._lock:
             messages = self.inbox.take_all()
             # Counted here: without a GIL, a deque that others take from cannot be looked through.
-            size = sum(map(len, messages))
+            size = total_size(messages)
             to.extend(messages)
         return size
 
