@@ -65,6 +65,11 @@ class PermissionDenied(WebSocketError):
     kind = Kind.PERMISSION_DENIED
 
 
+class NoContext(WebSocketError):
+    """What the call needs of its context is not there, such as a policy where one is required
+    (seed 001)."""
+
+
 class ConnectError(WebSocketError):
     """The connection could not be opened: DNS, connection refused, reset, no route."""
 
