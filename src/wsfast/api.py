@@ -34,9 +34,10 @@ from dataclasses import replace
 from typing import Any, TypedDict, Unpack
 
 from wsfast.protocol.constants import CloseCode, State
-from wsfast.protocol.errors import InvalidURL, WebSocketError
+from wsfast.protocol.errors import InvalidURL, NoContext, PermissionDenied, WebSocketError
 from wsfast.protocol.options import ClientOptionsDict, client_options
 from wsfast.protocol.reconnect import ReconnectLike, reconnect_policy
+from wsfast.protocol.scope import Scope
 from wsfast.protocol.url import parse_url
 from wsfast.threads.session import Callback, Callbacks, Session, senders
 from wsfast.threads.session import current as _current
@@ -182,8 +183,8 @@ def connect(
             milliseconds, a Go duration string such as "1m30s", or a `timedelta`.
             `control_messages` changes nothing here.
 
-    Returns an id above 0, which is never used again; or 0 for a bad URL, after `on_error` was
-    called with what is wrong.
+    Returns an id above 0, which is never used again; or 0 for a bad URL, or one that a security
+    policy refuses (see `wsfast.security`), after `on_error` was called with what is wrong.
 
     With `reconnect`, a connection that could not be opened or has ended is opened again, under the
     same id, until `close` or `disconnect_all`:
@@ -221,10 +222,14 @@ def connect(
     number = _registry.number()
     guarded = Callbacks(number, callbacks)
     try:
-        session = Session(number, parse_url(url), checked, guarded, policy, _registry.ended)
+        parsed, scope = parse_url(url), Scope.current()
+        guard = scope.admit(parsed)
+        session = Session(
+            number, parsed, checked, guarded, policy, scope, guard, on_ended=_registry.ended
+        )
         _registry.add(session)
         _start(session)
-    except (InvalidURL, _NoThread) as exc:
+    except (InvalidURL, PermissionDenied, NoContext, _NoThread) as exc:
         logger.debug("no connection: %s", exc)
         guarded.call("on_error", str(exc))
         return 0

@@ -110,7 +110,7 @@ def connect(
     Raises:
         TypeError: an unknown option, or a wrong type.
         InvalidURL, InvalidOption: bad values; all of these before anything is sent.
-        PermissionDenied: the security policy does not allow it.
+        PermissionDenied, NoContext: by the security policies, see `wsfast.security`.
         ConnectError: it could not be opened; its subclasses say more.
     """
     checked = _options(options, more)

@@ -1,6 +1,7 @@
 """The exceptions of the package, and how to tell them apart (seed 001).
 
     from wsfast import errors
+    from wsfast.client import connect
 
     try:
         client = connect(url)
@@ -35,11 +36,13 @@ the peer broke the protocol or a limit             `ProtocolError`       no
 the connection is the parent process's             `ForkedError`         no
 the send queue is full (`send_overflow="fail"`)    `QueueFull`           yes
 no room in it within `write_timeout`               `SendTimeout`         yes
+no pong within the timeout of a ping               `PongTimeout`         yes
+a channel that was sent on is closed               `ChannelClosed`       no
 =================================================  ====================  =========
 
-`InvalidURL` and `InvalidOption` are also `ValueError`, `ConnectTimeout` and `SendTimeout` also
-`TimeoutError`. A value of a wrong type is a plain `TypeError`, a close code or reason that may not
-be sent a plain `ValueError`.
+`InvalidURL` and `InvalidOption` are also `ValueError`; `ConnectTimeout`, `SendTimeout` and
+`PongTimeout` are also `TimeoutError`. A value of a wrong type is a plain `TypeError`, a close code
+or reason that may not be sent a plain `ValueError`.
 
 Of these the functions of the ID API raise `InvalidOption` alone: a connection that is refused at
 once has the id 0, and all else is told by `on_error`. There is no exception for an id that they do
@@ -51,6 +54,7 @@ from wsfast.protocol.errors import (
     INTERNAL,
     PERMISSION_DENIED,
     CertificateError,
+    ChannelClosed,
     ConnectError,
     ConnectionClosed,
     ConnectionLost,
@@ -62,6 +66,7 @@ from wsfast.protocol.errors import (
     Kind,
     NoContext,
     PermissionDenied,
+    PongTimeout,
     ProtocolError,
     ProxyError,
     QueueFull,
@@ -77,6 +82,7 @@ __all__ = [
     "INTERNAL",
     "PERMISSION_DENIED",
     "CertificateError",
+    "ChannelClosed",
     "ConnectError",
     "ConnectTimeout",
     "ConnectionClosed",
@@ -88,6 +94,7 @@ __all__ = [
     "Kind",
     "NoContext",
     "PermissionDenied",
+    "PongTimeout",
     "ProtocolError",
     "ProxyError",
     "QueueFull",

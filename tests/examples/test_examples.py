@@ -66,6 +66,15 @@ EXPECTED = {
         "Proxy: CONNECT localhost:",
         "Connected through the proxy\nEcho: Hello, Echo!\nClosed: 1000 \n",
     ),
+    "security": (
+        "echo",
+        "Echo: Hello, Echo!\n"
+        "wss://example.org/: not allowed by a security policy: websocket.connect.url"
+        " wss://example.org\n"
+        "wss://internal.example.com/: denied by a security policy: websocket.connect.url"
+        " wss://internal.example.com\n",
+        "ws://localhost/: refused by a security policy: localhost has no address of the public",
+    ),
     "pool": ("echo", "Max connections reached\n", "Sent to 5 connections\n", ": Hello, pool\n"),
 }
 

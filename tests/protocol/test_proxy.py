@@ -15,8 +15,8 @@ from wsfast.protocol.proxy import (
     _is_exempt,
     choose_proxy,
     parse_proxy,
+    proxy_target,
     socks_failure,
-    socks_target,
 )
 from wsfast.protocol.url import parse_url
 
@@ -284,22 +284,26 @@ def test_the_systems_settings_where_there_is_no_variable(
 # ---------------------------------------------------------------- SOCKS
 
 
-def test_what_a_socks_proxy_is_asked_for() -> None:
+def test_what_a_proxy_is_asked_for() -> None:
     name, v4, v6 = (parse_url(f"ws://{host}/") for host in ("a.test", "10.0.0.1", "[fd00::1]"))
+    for scheme in "http", "https", "socks4a", "socks5h":
+        proxy = Proxy(scheme, "proxy", 1080)
+        assert [proxy_target(proxy, url, []) for url in (name, v4)] == ["a.test", "10.0.0.1"]
     found = ["fd00::9", "10.0.0.9"]
     for scheme, expected in {
-        "socks4": ("10.0.0.9", "10.0.0.9"),
-        "socks4a": ("a.test", "10.0.0.1"),
-        "socks5": ("fd00::9", "fd00::9"),
-        "socks5h": ("a.test", "10.0.0.1"),
+        "http": "fd00::9",
+        "socks4": "10.0.0.9",
+        "socks4a": "10.0.0.9",
+        "socks5": "fd00::9",
+        "socks5h": "fd00::9",
     }.items():
-        proxy = Proxy(scheme, "proxy", 1080)
-        assert (socks_target(proxy, name, found), socks_target(proxy, v4, found)) == expected
-    assert socks_target(Proxy("socks5h", "proxy", 1080), v6, []) == "fd00::1"
+        assert proxy_target(Proxy(scheme, "proxy", 1080), name, found) == expected
+    assert proxy_target(Proxy("socks5h", "proxy", 1080), v6, []) == "fd00::1"
     for scheme in "socks4", "socks4a":
-        with pytest.raises(ProxyError, match="SOCKS4 knows no IPv6") as caught:
-            socks_target(Proxy(scheme, "proxy", 1080), v6, ["fd00::1"])
-        assert not caught.value.retryable
+        for url, addresses in (v6, []), (name, ["fd00::1"]):
+            with pytest.raises(ProxyError, match="SOCKS4 knows no IPv6") as caught:
+                proxy_target(Proxy(scheme, "proxy", 1080), url, addresses)
+            assert not caught.value.retryable
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ def ask(
     proxy: str = "http://proxy:3128",
     user_agent: str | None = None,
 ) -> ProxyConnect:
-    return ProxyConnect(parse_proxy(proxy), parse_url(url), user_agent)
+    server = parse_url(url)
+    return ProxyConnect(parse_proxy(proxy), server.host, server.port, user_agent)
 
 
 def refused(answer: bytes, proxy: str = "http://proxy:3128") -> ProxyError:

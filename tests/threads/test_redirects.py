@@ -11,9 +11,9 @@ from proxy_peers import HTTPProxy
 from raw_peers import RawServer, RawServerPeer
 
 from wsfast.protocol.constants import State
-from wsfast.protocol.errors import ConnectError, ConnectTimeout, PermissionDenied, RedirectError
+from wsfast.protocol.errors import ConnectError, ConnectTimeout, RedirectError
 from wsfast.protocol.options import client_options
-from wsfast.protocol.url import URL, parse_url
+from wsfast.protocol.url import parse_url
 from wsfast.server import Connection
 from wsfast.threads.client import Dial
 from wsfast.threads.dial import Cancelled
@@ -107,22 +107,6 @@ def test_each_hop_chooses_its_proxy(
     assert connection.receive(WAIT) == "hi"
     assert proxy.asked.targets == [("server.test", endpoint.server.port)]
     connection.finish()
-
-
-def test_a_policy_is_asked_about_each_target(raw_server: StartRaw, refused_port: int) -> None:
-    asked: list[URL] = []
-
-    def allow(url: URL) -> None:
-        asked.append(url)
-        if url.port == refused_port:
-            raise PermissionDenied("not there")
-
-    first = raw_server(redirect(f"ws://127.0.0.1:{refused_port}/"))
-    opening = Dial(parse_url(first.url), client_options(max_redirects=1), allow=allow)
-    with pytest.raises(PermissionDenied):
-        opening.open()
-    assert [url.port for url in asked] == [first.port, refused_port]
-    assert isinstance(opening.connection.error, PermissionDenied)
 
 
 def test_closed_again_and_again(raw_server: StartRaw) -> None:

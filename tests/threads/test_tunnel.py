@@ -21,13 +21,12 @@ from wsfast.protocol.errors import (
     ConnectTimeout,
     HandshakeError,
     InvalidURL,
-    PermissionDenied,
     ProtocolError,
     ProxyError,
     TLSError,
 )
 from wsfast.protocol.options import client_options
-from wsfast.protocol.url import URL, parse_url
+from wsfast.protocol.url import parse_url
 from wsfast.server import Connection, serve
 from wsfast.threads.client import Dial
 from wsfast.threads.dial import Cancelled
@@ -568,22 +567,6 @@ def test_closed_again_and_again(
             assert opening.connection.state is State.DISCONNECTED
     assert {type(end) for end in ends} <= {Cancelled, type(None)}
     assert Cancelled in map(type, ends)
-
-
-def test_a_policy_is_asked_before_anything_is_sent(start_proxy: StartProxy) -> None:
-    proxy, asked = start_proxy("http")
-    seen: list[URL] = []
-
-    def allow(url: URL) -> None:
-        seen.append(url)
-        raise PermissionDenied("not there")
-
-    opening = Dial(parse_url("ws://localhost:1/"), client_options(**proxy), allow=allow)
-    with pytest.raises(PermissionDenied):
-        opening.open()
-    assert [url.text for url in seen] == ["ws://localhost:1/"]
-    assert asked.heads == []
-    assert opening.connection.state is State.ERROR
 
 
 # ---------------------------------------------------------------- the ID API

@@ -1,24 +1,16 @@
 """Which web pages may connect: the check of the Origin header (RFC 6455, section 10.2)."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from wsfast.protocol.errors import InvalidOption
+from wsfast.protocol.patterns import DEFAULT_PORTS, IPV6, PORT, SCHEME, HostPattern
 
-_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-_SCHEME = r"(?P<scheme>[a-z][a-z0-9+.-]*)"
-_PORT = r"[1-9][0-9]{0,4}"
-_IPV6 = r"\[[0-9a-f:.]+\]"
-_HOST = rf"(?P<host>[a-z0-9_-]++(?:\.[a-z0-9_-]++)*+\.?|{_IPV6})"
-_ORIGIN = re.compile(rf"{_SCHEME}://{_HOST}(?::(?P<port>{_PORT}))?")
-_HOST_HEADER = re.compile(rf"{_HOST}(?::(?P<port>{_PORT}))?")
-_PATTERN = re.compile(
-    rf"(?:{_SCHEME}://)?(?P<host>[a-z0-9_.*?-]+|{_IPV6})(?::(?P<port>{_PORT}|\*))?"
-)
+_HOST = rf"(?P<host>[a-z0-9_-]++(?:\.[a-z0-9_-]++)*+\.?|{IPV6})"
+_ORIGIN = re.compile(rf"{SCHEME}://{_HOST}(?::(?P<port>{PORT}))?")
+_HOST_HEADER = re.compile(rf"{_HOST}(?::(?P<port>{PORT}))?")
 # The longest DNS name with room for scheme and port; more is no browser's.
 _MAX_LENGTH = 512
-
-_Rule = Callable[[str, str, int | None], bool]
 
 
 class OriginPolicy:
@@ -51,7 +43,7 @@ class OriginPolicy:
     __slots__ = ("_any", "_rules")
 
     def __init__(self, patterns: Sequence[str] | None) -> None:
-        self._rules: list[_Rule] | None = None
+        self._rules: list[HostPattern] | None = None
         self._any = False
         if patterns is None:
             return
@@ -84,11 +76,11 @@ class OriginPolicy:
         port = _port(match, scheme)
         if self._rules is None:
             return scheme in ("http", "https") and _same(scheme, name, port, host)
-        return any(rule(scheme, name, port) for rule in self._rules)
+        return any(rule.matches(scheme, name, port) for rule in self._rules)
 
 
 def _port(match: re.Match[str], scheme: str) -> int | None:
-    return int(match["port"]) if match["port"] else _DEFAULT_PORTS.get(scheme)
+    return int(match["port"]) if match["port"] else DEFAULT_PORTS.get(scheme)
 
 
 def _same(scheme: str, name: str, port: int | None, host: str | None) -> bool:
@@ -96,32 +88,11 @@ def _same(scheme: str, name: str, port: int | None, host: str | None) -> bool:
     return match is not None and match["host"] == name and _port(match, scheme) == port
 
 
-def _rule(pattern: str) -> _Rule:
-    parts = _PATTERN.fullmatch(pattern.lower())
-    if parts is None or not pattern.isascii():
+def _rule(pattern: str) -> HostPattern:
+    parsed = HostPattern.parse(pattern)
+    if parsed is None:
         raise InvalidOption(
             f"origins: {pattern!r} is not a pattern such as 'https://*.example.com' or "
             "'localhost:*'; hosts outside ASCII stand in xn-- form"
         )
-    wanted_scheme, any_port = parts["scheme"], parts["port"] == "*"
-    wanted_port = int(parts["port"]) if parts["port"] and not any_port else None
-    glob = _glob(parts["host"])
-
-    def matches(scheme: str, host: str, port: int | None) -> bool:
-        expected = wanted_port or _DEFAULT_PORTS.get(scheme)
-        return (
-            wanted_scheme in (None, scheme)
-            and (any_port or port == expected)
-            and glob.fullmatch(host) is not None
-        )
-
-    return matches
-
-
-def _glob(pattern: str) -> re.Pattern[str]:
-    first, *others = (re.escape(part).replace(r"\?", ".") for part in pattern.split("*"))
-    if not others:
-        return re.compile(first)
-    *middle, last = others
-    # Atomic groups: each middle part is taken where it first occurs, so nothing backtracks far.
-    return re.compile(first + "".join(rf"(?>.*?{part})" for part in middle) + ".*" + last)
+    return parsed

@@ -24,7 +24,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from wsfast.protocol.errors import InvalidURL, ProxyError
 from wsfast.protocol.url import URL, check_characters, parse_authority
 
-__all__ = ["Proxy", "choose_proxy", "parse_proxy", "socks_failure", "socks_target"]
+__all__ = ["Proxy", "choose_proxy", "parse_proxy", "proxy_target", "socks_failure"]
 
 _DEFAULT_PORTS = {
     "http": 80,
@@ -188,23 +188,23 @@ def _covers(entry: str, url: URL) -> bool:
     return bool(name) and f".{url.host.removesuffix('.')}".endswith(f".{name}")
 
 
-# ---------------------------------------------------------------- SOCKS
+# ---------------------------------------------------------------- what it is asked for
 
 
-def socks_target(proxy: Proxy, url: URL, addresses: list[str]) -> str:
-    """The host to ask a SOCKS proxy for; `addresses` are its own, for a proxy that takes no names.
+def proxy_target(proxy: Proxy, url: URL, addresses: list[str]) -> str:
+    """The host to ask a proxy for: one of the server's addresses if they have been looked up,
+    which they must have been for a proxy that takes no names; otherwise what the URL says.
 
     Raises:
         ProxyError: the proxy's protocol has no form for any of them.
     """
-    if not proxy.scheme.startswith("socks4"):
-        return url.host if proxy.resolves else addresses[0]
-    candidates = [url.host] if proxy.resolves else addresses
-    fitting = [host for host in candidates if ":" not in host]
-    if not fitting:
-        text = f"{proxy} cannot reach {url.host_header}: SOCKS4 knows no IPv6; use socks5"
-        raise ProxyError(text, retryable=False)
-    return fitting[0]
+    candidates = addresses or [url.host]
+    if proxy.scheme.startswith("socks4"):
+        candidates = [host for host in candidates if ":" not in host]
+        if not candidates:
+            text = f"{proxy} cannot reach {url.host_header}: SOCKS4 knows no IPv6; use socks5"
+            raise ProxyError(text, retryable=False)
+    return candidates[0]
 
 
 def socks_failure(proxy: Proxy, text: str, code: int | None) -> ProxyError:

@@ -7,7 +7,6 @@ import h11
 from wsfast.protocol.errors import ProxyError
 from wsfast.protocol.http1 import MAX_HEAD_BYTES, HTTPReader, Pairs, brief, encode
 from wsfast.protocol.proxy import Proxy
-from wsfast.protocol.url import URL
 
 __all__ = ["ProxyConnect"]
 
@@ -18,11 +17,11 @@ class ProxyConnect(HTTPReader):
     Only here do the proxy's credentials leave; the server never sees this request.
     """
 
-    def __init__(self, proxy: Proxy, url: URL, user_agent: str | None) -> None:
+    def __init__(self, proxy: Proxy, host: str, port: int, user_agent: str | None) -> None:
+        """`host` as `URL.host`; it is what the proxy connects to."""
         super().__init__(h11.CLIENT)
         self._proxy = proxy
-        host = f"[{url.host}]" if ":" in url.host else url.host
-        self._target = f"{host}:{url.port}"
+        self._target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         pairs: Pairs = [("Host", self._target)]
         if user_agent is not None:
             pairs.append(("User-Agent", user_agent))

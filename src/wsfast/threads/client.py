@@ -3,7 +3,6 @@ deadline."""
 
 import threading
 import time
-from collections.abc import Callable
 
 from wsfast.protocol.connection import Connection as Protocol
 from wsfast.protocol.constants import CloseCode, State, check_close
@@ -11,6 +10,7 @@ from wsfast.protocol.errors import WebSocketError
 from wsfast.protocol.options import ClientOptions
 from wsfast.protocol.proxy import choose_proxy
 from wsfast.protocol.redirects import Hop
+from wsfast.protocol.scope import Guard, Scope
 from wsfast.protocol.url import URL
 from wsfast.system.tls import default_context
 from wsfast.threads.connection import Connection
@@ -30,11 +30,16 @@ class Dial:
     """
 
     def __init__(
-        self, url: URL, options: ClientOptions, *, allow: Callable[[URL], object] | None = None
+        self,
+        url: URL,
+        options: ClientOptions,
+        scope: Scope | None = None,
+        guard: Guard | None = None,
     ) -> None:
-        """`allow` is asked about `url` and about the target of each redirect before anything is
-        sent there; what it raises is what the opening fails with."""
-        self._allow = allow
+        """The security policies that count are those of `scope`, by default of who calls this.
+        `guard` is what they have let `url` pass with, if they have been asked."""
+        self._scope = scope or Scope.current()
+        self._guard = guard
         self._cancel = Cancel()
         self._lock = threading.Lock()
         self._began = time.monotonic()
@@ -49,15 +54,17 @@ class Dial:
     def open(self) -> None:
         """Blocks until the connection is open.
 
-        Raises a `WebSocketError` (`ConnectError` and its subclasses; `InvalidURL` for a bad proxy
-        in the environment), which is the connection's `error` from then on; or `Cancelled`, after
-        `close`, and then there is no error.
+        Raises a `WebSocketError` (`ConnectError` and its subclasses; `PermissionDenied` and
+        `NoContext`; `InvalidURL` for a bad proxy in the environment), which is the connection's
+        `error` from then on; or `Cancelled`, after `close`, and then there is no error.
         """
         try:
-            self.connection.start(*self._dial())
+            guard = self._guard or self._scope.admit(self._hop.url)
+            self.connection.start(*self._dial(guard))
             while self._protocol.redirect is not None:
                 self._follow(self._protocol.redirect)
-                self.connection.start(*self._dial())
+                guard.admit(self._hop.url)
+                self.connection.start(*self._dial(guard))
         except WebSocketError as error:
             self.connection.abandon(error)
             self._cancel.check()
@@ -92,17 +99,16 @@ class Dial:
             self.connection.keep(left.take_all())  # from before, if this is a reconnection
         left.abandon(WebSocketError("redirected"))
 
-    def _dial(self) -> tuple[PlainStream, bytes]:
-        """A stream to the server, and what has come through it already."""
+    def _dial(self, guard: Guard) -> tuple[PlainStream, bytes]:
+        """A stream to the server, whose URL has been let pass, and what has come through it."""
         url, options, deadline = self._hop.url, self._hop.options, self._protocol.deadline
-        if self._allow is not None:
-            self._allow(url)
         proxy = choose_proxy(url, options.proxy)
         early = b""
         if proxy is None:
-            stream = PlainStream(connect_tcp(url.host, url.port, deadline, self._cancel))
+            sock = connect_tcp(url.host, url.port, deadline, self._cancel, guard.permitted)
+            stream = PlainStream(sock)
         else:
-            stream, early = open_tunnel(proxy, url, options, deadline, self._cancel)
+            stream, early = open_tunnel(proxy, url, options, deadline, self._cancel, guard)
         if not url.secure:
             return stream, early
         context = options.ssl_context or default_context(options.verify)
@@ -113,7 +119,8 @@ class Dial:
 def connect(url: URL, options: ClientOptions) -> Connection:
     """Opens a connection on the calling thread; `Connection.receive` takes its messages.
 
-    Raises `ConnectError` or a subclass; `InvalidURL` for a bad proxy in the environment.
+    Raises `ConnectError` or a subclass; `PermissionDenied` or `NoContext`, by the caller's security
+    policies; `InvalidURL` for a bad proxy in the environment.
     """
     dial = Dial(url, options)
     dial.open()

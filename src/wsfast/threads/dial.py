@@ -109,16 +109,23 @@ def interleave(addresses: list[Address]) -> list[Address]:
 # ---------------------------------------------------------------- TCP
 
 
-def connect_tcp(host: str, port: int, deadline: float | None, cancel: Cancel) -> socket.socket:
+def connect_tcp(
+    host: str,
+    port: int,
+    deadline: float | None,
+    cancel: Cancel,
+    permitted: Callable[[str, list[Address]], list[Address]] | None = None,
+) -> socket.socket:
     """A connected, blocking socket with TCP_NODELAY.
 
     The addresses are tried one after the other, each with a head start over the next; the first
-    that connects wins.
+    that connects wins. `permitted`, as that of a `Guard`, says which of them may be.
 
     Raises `ConnectError`, `ConnectTimeout` (`deadline` is on the clock of `time.monotonic`),
-    `Cancelled`.
+    `Cancelled`, and what `permitted` raises.
     """
-    addresses = interleave(resolve(host, port, deadline, cancel))
+    found = resolve(host, port, deadline, cancel)
+    addresses = interleave(found if permitted is None else permitted(host, found))
     where = f"{host} port {port}"
     try:
         race = _Race(addresses, where)

@@ -18,6 +18,7 @@ from wsfast.protocol.constants import CloseCode, State, check_close
 from wsfast.protocol.errors import ConnectionClosed, WebSocketError
 from wsfast.protocol.options import ClientOptions
 from wsfast.protocol.reconnect import Backoff, Reconnect, worth_retrying
+from wsfast.protocol.scope import Guard, Scope
 from wsfast.protocol.url import URL
 from wsfast.threads._receiver import Delivery
 from wsfast.threads._sender import Senders
@@ -91,16 +92,20 @@ class Session:
         options: ClientOptions,
         callbacks: Callbacks,
         policy: Reconnect | None,
+        scope: Scope,
+        guard: Guard,
         on_ended: Callable[["Session", int], None],
     ) -> None:
-        """`on_ended` is called last, with the size of the messages that nobody has taken."""
-        make_dial = partial(Dial, url, options)
+        """The security policies of `scope` count for each attempt, and for what callbacks open;
+        with `guard` they have let the first attempt pass. `on_ended` is called last, with the size
+        of the messages that nobody has taken."""
+        make_dial = partial(Dial, url, options, scope)
         self.number = number
         self.url = url.text
         self.callbacks: Callbacks | None = callbacks
-        self.dial: Dial | None = make_dial()
+        self.dial: Dial | None = make_dial(guard)
         self.thread = threading.Thread(
-            target=self._run, args=(make_dial,), name=f"wsfast-{number}", daemon=True
+            target=self._run, args=(make_dial, scope), name=f"wsfast-{number}", daemon=True
         )
         self._backoff = None if policy is None else Backoff(policy)
         self._stop = threading.Event()  # close() was called
@@ -163,11 +168,12 @@ class Session:
 
     # -------------------------------------------------------------- on its own thread
 
-    def _run(self, make_dial: Callable[[], Dial]) -> None:
+    def _run(self, make_dial: Callable[[], Dial], scope: Scope) -> None:
         dial, callbacks = self.dial, self.callbacks
         assert dial is not None
         assert callbacks is not None
         current.number = self.number
+        scope.enter()
         while True:
             self._open_and_read(dial, callbacks)
             connection = dial.connection  # not before: a redirect puts another in its place
@@ -200,7 +206,7 @@ class Session:
             dial.connection.run(callbacks.delivery)
         except WebSocketError:
             pass  # it is connection.error; or Cancelled, and then there is none
-        except Exception as exc:  # a bug here or in a library: the callbacks must know all the same
+        except BaseException as exc:  # a bug, here or elsewhere: callbacks must know all the same
             logger.exception("connection %d failed", self.number)
             dial.connection.abandon(WebSocketError(f"internal error: {exc!r}"))
         finally:

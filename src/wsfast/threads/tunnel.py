@@ -5,8 +5,9 @@ from contextlib import contextmanager
 
 from wsfast.protocol.errors import ConnectError, ConnectTimeout, ProxyError, WebSocketError
 from wsfast.protocol.options import ClientOptions
-from wsfast.protocol.proxy import Proxy, socks_target
+from wsfast.protocol.proxy import Proxy, proxy_target
 from wsfast.protocol.proxy_connect import ProxyConnect
+from wsfast.protocol.scope import Guard
 from wsfast.protocol.url import URL
 from wsfast.system.tls import default_context, describe
 from wsfast.threads.dial import Cancel, connect_tcp, remaining, resolve
@@ -21,25 +22,33 @@ ANSWER = 4096
 
 
 def open_tunnel(
-    proxy: Proxy, url: URL, options: ClientOptions, deadline: float | None, cancel: Cancel
+    proxy: Proxy,
+    url: URL,
+    options: ClientOptions,
+    deadline: float | None,
+    cancel: Cancel,
+    guard: Guard,
 ) -> tuple[PlainStream, bytes]:
     """A stream whose other end is the server of `url`, and what has come through it already.
 
+    If only some addresses may be connected to, the proxy is asked for one of these, not for a name.
+
     Raises `ProxyError`, `TLSError` (of an https proxy), `ConnectError` (the server's name),
-    `ConnectTimeout`, `Cancelled`; then nothing is left open.
+    `ConnectTimeout`, `Cancelled`, `PermissionDenied`; then nothing is left open.
     """
-    host = ""
     if proxy.is_socks:
         check_socks(proxy)
-        addresses = [] if proxy.resolves else _look_up(url, deadline, cancel)
-        host = socks_target(proxy, url, addresses)
+    addresses: list[str] = []
+    if guard.public_only or not proxy.resolves:
+        addresses = _look_up(url, deadline, cancel, guard)
+    host = proxy_target(proxy, url, addresses)
     stream = _connect(proxy, options, deadline, cancel)
     what = f"the tunnel through {proxy}"
     try:
         with cancel.interrupting(stream.abort), _failures_of(proxy, what):
             stream.open(deadline)
             if not proxy.is_socks:
-                request = ProxyConnect(proxy, url, options.user_agent)
+                request = ProxyConnect(proxy, host, url.port, options.user_agent)
                 return stream, _ask(request, stream, what, deadline)
             open_socks(proxy, stream, host, url.port, what, deadline)
             return stream, b""
@@ -48,8 +57,9 @@ def open_tunnel(
         raise
 
 
-def _look_up(url: URL, deadline: float | None, cancel: Cancel) -> list[str]:
-    return [address[0] for _, address in resolve(url.host, url.port, deadline, cancel)]
+def _look_up(url: URL, deadline: float | None, cancel: Cancel, guard: Guard) -> list[str]:
+    found = resolve(url.host, url.port, deadline, cancel)
+    return [address[0] for _, address in guard.permitted(url.host, found)]
 
 
 def _connect(
