@@ -6,7 +6,7 @@
     policy = security.Policy([
         allow("websocket.connect"),
         allow("websocket.connect.url", "wss://*.example.com", "wss://example.org/feed/*"),
-        deny("websocket.connect.url", "wss://internal.example.com:*"),
+        deny("websocket.connect.url", "internal.example.com"),
     ])
     with security.use(policy):
         ...  # connections opened here; or everywhere: security.set_global(policy)

@@ -47,6 +47,13 @@ def test_deny_wins_over_allow_in_any_order() -> None:
     assert admits(Policy([*ANY, deny(CONNECT_URL, "*.example.com", "example.com:8080")]))
 
 
+def test_without_a_port_a_rule_allows_the_default_one_and_denies_all() -> None:
+    url = "ws://example.com:8080/"
+    assert not admits(Policy([allow(CONNECT), allow(CONNECT_URL, "example.com")]), url)
+    assert not admits(Policy([*ANY, deny(CONNECT_URL, "example.com")]), url)
+    assert admits(Policy([*ANY, deny(CONNECT_URL, "example.com:80")]), url)
+
+
 RULES = st.lists(
     st.tuples(st.booleans(), st.sampled_from([None, "*", "example.com", "example.org"]))
 )

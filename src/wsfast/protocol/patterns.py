@@ -57,12 +57,12 @@ class HostPattern:
         )
 
 
-def joined(parts: Iterable[str]) -> "re.Pattern[str]":
+def joined(parts: Iterable[str], flags: re.RegexFlag = re.NOFLAG) -> "re.Pattern[str]":
     """Any characters, as few or as many as there are, between regular expressions."""
     first, *others = parts
     if not others:
-        return re.compile(first, re.DOTALL)
+        return re.compile(first, re.DOTALL | flags)
     *middle, last = others
     # Atomic groups: each middle part is taken where it first occurs, so nothing backtracks far.
     between = "".join(rf"(?>.*?{part})" for part in middle)
-    return re.compile(f"{first}{between}.*{last}", re.DOTALL)
+    return re.compile(f"{first}{between}.*{last}", re.DOTALL | flags)

@@ -45,7 +45,8 @@ class Rule:
     action: str
     """An `Action`, or its name."""
     urls: tuple[str, ...] = ()
-    """Patterns, see `URLPattern`; for "websocket.connect.url", and only there, at least one."""
+    """Patterns, see `wsfast.protocol.url_patterns.URLPattern`; at least one for
+    "websocket.connect.url", none for the other. They are read widely where the rule denies."""
     _patterns: tuple[URLPattern, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -62,19 +63,14 @@ class Rule:
             raise TypeError(f"{self.action} has no URL; {Action.CONNECT_URL} has")
         if self.action == Action.CONNECT_URL and not self.urls:
             raise TypeError(f"{self.action} needs a URL pattern; '*' means every URL")
-        object.__setattr__(self, "_patterns", tuple(map(URLPattern.parse, self.urls)))
+        patterns = tuple(URLPattern.parse(url, wide=not self.allowed) for url in self.urls)
+        object.__setattr__(self, "_patterns", patterns)
 
     def covers(self, action: Action, url: URL | None) -> bool:
-        """Whether the rule says something about that.
-
-        About a path that servers read in different ways it does where it denies, and does not where
-        it allows.
-        """
+        """Whether the rule says something about that."""
         if action != self.action:
             return False
-        return url is None or any(
-            pattern.matches(url, if_unclear=not self.allowed) for pattern in self._patterns
-        )
+        return url is None or any(pattern.matches(url) for pattern in self._patterns)
 
 
 def allow(action: str, *urls: str) -> Rule:

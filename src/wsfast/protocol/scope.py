@@ -106,8 +106,9 @@ def use(policy: Policy) -> Iterator[None]:
     it: a block can take rights away, never give any.
 
     It counts where context variables do (PEP 567): in the block, in the asyncio tasks that begin in
-    it, and in threads that are given a copy of its context. Of the ID API it counts for all that
-    becomes of a connection: further attempts (`reconnect=`) and what its callbacks open.
+    it, and in threads that are given a copy of its context, which `threading` does by itself on
+    free-threaded Python from 3.14 on. Of the ID API it counts for all that becomes of a connection:
+    further attempts (`reconnect=`) and what its callbacks open.
 
     Raises:
         TypeError: no `Policy`.

@@ -6,7 +6,7 @@ address or a default port make a difference.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import unquote
 
@@ -37,16 +37,21 @@ class URLPattern:
       ASCII stand in xn-- form. Names are not looked up.
     - Without a port the scheme's default one is meant, 80 or 443; the port ``*`` means all.
     - In the path, ``*`` matches any run of characters, slashes included; without a path, every one
-      is meant. Case counts, ``%XX`` does not. The query is never looked at.
+      is meant. Case counts, ``%XX`` does not. The query is never looked at. What servers read in
+      different ways, such as ``/public/..%2Fadmin``, ``//admin`` or ``/admin;a``, matches no path.
+
+    A pattern that is read widely, as where it denies, matches more if in doubt: without a port all
+    of them, paths in upper or lower case, and those that servers read in different ways.
     """
 
     _host: HostPattern | None
-    _ipv4: bool
-    _path: "re.Pattern[str] | None"
+    _ipv4: bool = False
+    _path: "re.Pattern[str] | None" = None
+    _wide: bool = False
 
     @classmethod
-    def parse(cls, text: str) -> "URLPattern":
-        """Parse a pattern.
+    def parse(cls, text: str, *, wide: bool = False) -> "URLPattern":
+        """Parse a pattern; `wide` says how it is read.
 
         Raises:
             TypeError: not a str.
@@ -55,11 +60,11 @@ class URLPattern:
         if not isinstance(text, str):
             raise TypeError(f"a URL pattern must be a str, not {type(text).__name__}")
         if text == "*":
-            return cls(None, False, None)
+            return cls(None)
         parts = _PARTS.fullmatch(text)
         try:
             host = HostPattern.parse(parts[1], _pattern_host) if parts else None
-            path = _path_pattern(parts[2]) if parts and parts[2] else None
+            path = _path_pattern(parts[2], wide) if parts and parts[2] else None
         except InvalidURL as error:
             raise InvalidOption(f"URL pattern {text!r}: {error}") from None
         if host is None or host.scheme not in (None, "ws", "wss"):
@@ -67,16 +72,12 @@ class URLPattern:
                 f"{text!r} is not a URL pattern such as 'wss://*.example.com/feed/*'; it has no "
                 "user, query or fragment, and hosts outside ASCII stand in xn-- form"
             )
-        return cls(host, _LIKE_IPV4.fullmatch(host.host) is not None, path)
+        if wide and host.port is None:
+            host = replace(host, any_port=True)
+        return cls(host, _LIKE_IPV4.fullmatch(host.host) is not None, path, wide)
 
-    def matches(self, url: URL, *, if_unclear: bool) -> bool:
-        """Tell whether the pattern means a URL.
-
-        Args:
-            url: the URL.
-            if_unclear: the answer where the path decides, and servers do not agree about what it
-                means, as with ``/public/..%2Fadmin``.
-        """
+    def matches(self, url: URL) -> bool:
+        """Tell whether the pattern means a URL."""
         if self._host is None:
             return True
         host = _url_host(url)
@@ -87,7 +88,7 @@ class URLPattern:
         if self._path is None:
             return True
         path = _decoded(url.target.partition("?")[0])
-        return if_unclear if path is None else self._path.fullmatch(path) is not None
+        return self._wide if path is None else self._path.fullmatch(path) is not None
 
 
 def _pattern_host(host: str) -> str:
@@ -114,10 +115,11 @@ def _shown(address: IPv4Address | IPv6Address) -> str:
     return f"[{address}]" if isinstance(address, IPv6Address) else str(address)
 
 
-def _path_pattern(pattern: str) -> "re.Pattern[str]":
+def _path_pattern(pattern: str, wide: bool) -> "re.Pattern[str]":
     if _decoded(pattern) is None:
         raise InvalidURL("servers do not agree about what its path means, so it matches none")
-    return joined(re.escape(unquote(part)) for part in pattern.split("*"))
+    flags = re.IGNORECASE if wide else re.NOFLAG
+    return joined((re.escape(unquote(part)) for part in pattern.split("*")), flags)
 
 
 def _decoded(path: str) -> str | None:
