@@ -113,8 +113,6 @@ class Channel(Generic[T]):
         time.
         """
         with self._lock:
-            if self._closed:
-                return
             self._closed = True
             self._serve()
             while self._senders:

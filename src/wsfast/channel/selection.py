@@ -3,14 +3,14 @@
 import operator
 import threading
 import time
-from collections import deque
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import compress
 from random import random
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVarTuple
 
+from wsfast.channel.tasks import TaskWaiter
 from wsfast.channel.waiting import Delivery, ThreadWaiter, Waiter
 from wsfast.protocol.checks import flag
 from wsfast.protocol.durations import Duration, seconds
@@ -27,6 +27,8 @@ Taken: TypeAlias = tuple[Any, bool]
 
 _acquire = operator.methodcaller("acquire")
 _release = operator.methodcaller("release")
+
+Arguments = TypeVarTuple("Arguments")
 
 
 class Case:
@@ -111,7 +113,7 @@ class Send(Case):
         self.channel._senders.pop((waiter, index), None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Selected:
     """What `select` has done."""
 
@@ -146,10 +148,10 @@ def select(
         ValueError: no cases (with `default` neither), or no valid duration.
     """
     listed = _check(cases)
-    limit = seconds(timeout, "timeout")
+    limit = None if timeout is None else seconds(timeout, "timeout")
     if flag(default, "default"):
         return _now(listed)
-    return _result(listed, wait(listed, limit))
+    return _result(listed, _attempt_each(listed) or wait(listed, limit))
 
 
 async def aselect(
@@ -161,10 +163,10 @@ async def aselect(
     tasks run.
     """
     listed = _check(cases)
-    limit = seconds(timeout, "timeout")
+    limit = None if timeout is None else seconds(timeout, "timeout")
     if flag(default, "default"):
         return _now(listed)
-    return _result(listed, await await_(listed, limit))
+    return _result(listed, _attempt_each(listed) or await await_(listed, limit))
 
 
 def _check(cases: Iterable[Case]) -> Sequence[Case]:
@@ -180,8 +182,7 @@ def _check(cases: Iterable[Case]) -> Sequence[Case]:
 
 
 def _now(cases: Sequence[Case]) -> Selected:
-    with _guard(cases):
-        delivery = _attempt(cases)
+    delivery = _locked(_locks(cases), _attempt, cases)
     return Selected(None, default=True) if delivery is None else _result(cases, delivery)
 
 
@@ -196,11 +197,11 @@ def _result(cases: Sequence[Case], delivery: Delivery) -> Selected:
 def wait(cases: Sequence[Case], limit: float | None) -> Delivery:
     """Does one of `cases` as soon as it is possible. `TimeoutError` after `limit` seconds."""
     deadline = None if limit is None else time.monotonic() + limit
-    guard = _guard(cases)
+    locks = _locks(cases)
     while True:
         waiter = ThreadWaiter()
         try:
-            delivery = _begin(cases, guard, waiter, deadline)
+            delivery = _locked(locks, _begin, cases, waiter, deadline)
             if delivery is None:
                 _before_waiting(cases)
                 waiter.sleep(_sleep_for(cases, deadline))
@@ -214,14 +215,12 @@ def wait(cases: Sequence[Case], limit: float | None) -> Delivery:
 
 async def await_(cases: Sequence[Case], limit: float | None) -> Delivery:
     """As `wait`, in a task."""
-    from wsfast.channel.tasks import TaskWaiter
-
     deadline = None if limit is None else time.monotonic() + limit
-    guard = _guard(cases)
+    locks = _locks(cases)
     while True:
         waiter = TaskWaiter()
         try:
-            delivery = _begin(cases, guard, waiter, deadline)
+            delivery = _locked(locks, _begin, cases, waiter, deadline)
             if delivery is None:
                 _before_waiting(cases)
                 await waiter.sleep(_sleep_for(cases, deadline))
@@ -239,36 +238,50 @@ async def await_(cases: Sequence[Case], limit: float | None) -> Delivery:
             return delivery
 
 
-def _begin(
-    cases: Sequence[Case],
-    guard: AbstractContextManager[object],
-    waiter: Waiter,
-    deadline: float | None,
-) -> Delivery | None:
-    """Does what is possible now; otherwise has others find the waiter, from the same moment on."""
-    with guard:
-        delivery = _attempt(cases)
-        if delivery is not None:
-            return delivery
-        if deadline is not None and time.monotonic() >= deadline:
-            raise TimeoutError("timeout: nothing could be received or sent in time")
-        for index, case in enumerate(cases):
-            case.enlist(waiter, index)
+def _begin(cases: Sequence[Case], waiter: Waiter, deadline: float | None) -> Delivery | None:
+    """Does what is possible now; otherwise has others find the waiter. All locks must be held."""
+    delivery = _attempt(cases)
+    if delivery is not None:
+        return delivery
+    if deadline is not None and time.monotonic() >= deadline:
+        raise TimeoutError("timeout: nothing could be received or sent in time")
+    for index, case in enumerate(cases):
+        case.enlist(waiter, index)
     return None
 
 
 def _attempt(cases: Sequence[Case]) -> Delivery | None:
-    """Tries them in random order. The locks of all must be held."""
-    left = list(range(len(cases)))
-    while left:
-        place = int(random() * len(left))
-        index = left[place]
-        left[place] = left[-1]
-        left.pop()
+    """Tries them in random order. All locks must be held."""
+    for index in _shuffled(len(cases)):
         taken = cases[index].attempt()
         if taken is not None:
             return (index, *taken)
     return None
+
+
+def _attempt_each(cases: Sequence[Case]) -> Delivery | None:
+    """As `_attempt`, with one lock at a time: that it is cheap pays as something is ready."""
+    for index in _shuffled(len(cases)):
+        case = cases[index]
+        with case.channel._lock:
+            taken = case.attempt()
+        if taken is not None:
+            return (index, *taken)
+    return None
+
+
+def _shuffled(count: int) -> Iterator[int]:
+    """The numbers below `count`, each with the same chance in each place; no more work than asked
+    for."""
+    if count == 1:
+        yield 0
+        return
+    left = [*range(count)]
+    while left:
+        place = int(random() * len(left))
+        yield left[place]
+        left[place] = left[-1]
+        left.pop()
 
 
 def _before_waiting(cases: Sequence[Case]) -> None:
@@ -277,8 +290,11 @@ def _before_waiting(cases: Sequence[Case]) -> None:
 
 
 def _sleep_for(cases: Sequence[Case], deadline: float | None) -> float | None:
-    times = [case.due for case in cases]
-    until = min((when for when in (deadline, *times) if when is not None), default=None)
+    until = deadline
+    for case in cases:
+        due = case.due
+        if due is not None and (until is None or due < until):
+            until = due
     return None if until is None else max(0.0, until - time.monotonic())
 
 
@@ -300,37 +316,27 @@ def _abandon(cases: Sequence[Case], waiter: Waiter) -> None:
         cases[index].undo(value, ok)
 
 
-def _guard(cases: Sequence[Case]) -> AbstractContextManager[object]:
-    """What holds the locks of all channels."""
+def _locks(cases: Sequence[Case]) -> list[threading.Lock]:
+    """The locks of all channels, each once, in an order that is the same for everybody: where they
+    lie in memory. There they stay as long as anybody can wait for them."""
     locks = {id(case.channel._lock): case.channel._lock for case in cases}
-    if len(locks) == 1:
-        return locks.popitem()[1]
-    return _Locks([locks[key] for key in sorted(locks)])
+    return [locks[key] for key in sorted(locks)]
 
 
-class _Locks:
-    """Several locks, each once, in one order for all: that of where they lie in memory, where they
-    stay as long as somebody may wait for them.
+def _locked(
+    locks: list[threading.Lock],
+    act: Callable[[*Arguments], Delivery | None],
+    *args: *Arguments,
+) -> Delivery | None:
+    """Acts with all locks held.
 
-    They are taken by one call in C, so that Ctrl-C comes while it waits for one, or after the last.
+    Ctrl-C, which comes between two calls, must not find one taken that is not given back. So all
+    are taken by one call in C, which notes those that it has, and given back by another.
     """
-
-    __slots__ = ("_locks", "_taken")
-
-    def __init__(self, locks: list[threading.Lock]) -> None:
-        self._locks = locks
-        self._taken: list[object] = []
-
-    def __enter__(self) -> None:
-        self._taken = []
-        try:
-            self._taken.extend(map(_acquire, self._locks))
-        except BaseException:
-            self._release()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        self._release()
-
-    def _release(self) -> None:
-        deque(map(_release, self._locks[: len(self._taken)]), maxlen=0)
+    taken: list[threading.Lock] = []
+    giving_back = map(_release, taken)
+    try:
+        taken.extend(compress(locks, map(_acquire, locks)))
+        return act(*args)
+    finally:
+        any(giving_back)

@@ -1,6 +1,7 @@
 """What `waiting.py` is to a thread, for a task of asyncio."""
 
 import asyncio
+from collections.abc import Awaitable
 
 from wsfast.channel.waiting import Waiter
 
@@ -15,7 +16,7 @@ class TaskWaiter(Waiter):
     def __init__(self) -> None:
         super().__init__()
         self._loop = asyncio.get_running_loop()
-        self._future = self._loop.create_future()
+        self._future: asyncio.Future[None] = self._loop.create_future()
 
     def wake(self) -> None:
         # Without a detour if a task of the same loop does so: that saves a system call.
@@ -28,11 +29,11 @@ class TaskWaiter(Waiter):
         if not self._future.done():
             self._future.set_result(None)
 
-    async def sleep(self, timeout: float | None) -> None:
-        """Waits up to `timeout` seconds to be woken."""
-        if timeout is None:
-            await self._future
-            return
+    def sleep(self, timeout: float | None) -> Awaitable[None]:
+        """Waits, once awaited, up to `timeout` seconds to be woken."""
+        return self._future if timeout is None else self._sleep_for(timeout)
+
+    async def _sleep_for(self, timeout: float) -> None:
         timer = self._loop.call_later(timeout, self._resolve)
         try:
             await self._future

@@ -34,7 +34,10 @@ def after(duration: Duration) -> Channel[float]:
 
 
 class _After(Channel[float]):
-    """Its value comes from the clock, which wakes nobody: see `Channel._due`."""
+    """Its value comes from the clock, which wakes nobody: see `Channel._due`.
+
+    Everybody takes it for themselves. So there is nothing that `_give_back` would get.
+    """
 
     _sendable = False
 
@@ -52,6 +55,3 @@ class _After(Channel[float]):
             return None
         self._closed = True
         return self._due, True
-
-    def _give_back(self, value: float) -> None:
-        self._closed = False
