@@ -20,7 +20,7 @@ typedef struct wsf_mask_variant {
 
 #if defined(__x86_64__) || defined(_M_X64)
 #define WSF_X86 1
-extern const wsf_mask_variant wsf_mask_sse2, wsf_mask_avx2;
+extern const wsf_mask_variant wsf_mask_sse2, wsf_mask_avx2, wsf_mask_avx512;
 
 /* How an x86 processor is asked what it can do. Tests ask some that are not here. */
 typedef struct wsf_x86 {
@@ -29,6 +29,7 @@ typedef struct wsf_x86 {
 } wsf_x86;
 
 int wsf_x86_has_avx2(const wsf_x86 *processor);
+int wsf_x86_has_avx512(const wsf_x86 *processor);
 #elif defined(__aarch64__) || defined(_M_ARM64)
 #define WSF_NEON 1
 extern const wsf_mask_variant wsf_mask_neon;

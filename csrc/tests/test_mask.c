@@ -113,14 +113,27 @@ static void many_small_pieces_make_no_difference(void)
     }
 }
 
+/* Long enough for all that is done to large payloads only, at every alignment. */
 static void long_buffers(void)
 {
-    static uint8_t src[100003], dst[100003], wanted[100003];
+    enum { SIZE = 40003 };
+    static uint8_t src[SIZE + OFFSETS], dst[SIZE + 2 * OFFSETS], wanted[SIZE];
     for (size_t i = 0; i < sizeof src; i++)
         src[i] = (uint8_t)(i * 31 + i / 251);
-    mask_naively(wanted, src, sizeof src);
-    CHECK(wsf_mask(dst, src, sizeof src, the_key()) == turned(sizeof src));
-    CHECK(memcmp(dst, wanted, sizeof src) == 0);
+    for (size_t offset = 0; offset < OFFSETS; offset++) {
+        const uint8_t *from = src + offset * 7 % OFFSETS;
+        uint8_t *to = dst + offset;
+        check_about(wsf_mask_implementation(), SIZE, offset);
+        mask_naively(wanted, from, SIZE);
+        memset(dst, MARK, sizeof dst);
+        CHECK(wsf_mask(to, from, SIZE, the_key()) == turned(SIZE));
+        CHECK(memcmp(to, wanted, SIZE) == 0);
+        for (size_t i = 0; i < sizeof dst; i++)
+            CHECK(dst[i] == MARK || (i >= offset && i < offset + SIZE));
+        memcpy(to, from, SIZE);
+        CHECK(wsf_mask(to, to, SIZE, the_key()) == turned(SIZE));
+        CHECK(memcmp(to, wanted, SIZE) == 0);
+    }
 }
 
 static void special_keys(void)
@@ -182,10 +195,13 @@ static void the_processor_s_own_are_there(void)
     CHECK(wsf_mask_select("sse2") == 0);
     __builtin_cpu_init();
     CHECK((wsf_mask_select("avx2") == 0) == (__builtin_cpu_supports("avx2") != 0));
+    CHECK((wsf_mask_select("avx512") == 0) ==
+          (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vbmi2")));
     CHECK(wsf_mask_select("neon") == -1);
 #elif defined(__aarch64__)
     CHECK(wsf_mask_select("neon") == 0);
     CHECK(wsf_mask_select("sse2") == -1 && wsf_mask_select("avx2") == -1);
+    CHECK(wsf_mask_select("avx512") == -1);
 #else
     CHECK(wsf_mask_available(1) == NULL);
 #endif
@@ -193,7 +209,7 @@ static void the_processor_s_own_are_there(void)
 
 static void a_name_that_cannot_be_chosen_changes_nothing(void)
 {
-    static const char *const names[] = {"", "SSE2", "scalar ", "sse", "avx512"};
+    static const char *const names[] = {"", "SSE2", "scalar ", "sse", "avx1024"};
     const char *best = NULL;
     for (size_t i = 0; wsf_mask_available(i); i++)
         best = wsf_mask_available(i);

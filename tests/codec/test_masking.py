@@ -150,7 +150,7 @@ class TestImplementation:
     def test_names(self) -> None:
         names = implementations()
         assert names[0] == "scalar"
-        assert set(names) <= {"scalar", "sse2", "avx2", "neon"}
+        assert set(names) <= {"scalar", "sse2", "avx2", "avx512", "neon"}
         assert len(set(names)) == len(names)
 
     @pytest.mark.skipif("WSFAST_IMPLEMENTATION" in os.environ, reason="an implementation is forced")

@@ -23,7 +23,7 @@ def apply_mask_in_place(data: Buffer, key: Buffer) -> bytes:
     """
 
 def implementation() -> str:
-    """The masking code in use: "scalar", "sse2", "avx2" or "neon".
+    """The masking code in use: "scalar", "sse2", "avx2", "avx512" or "neon".
 
     Chosen once, at import: the best that this processor runs, or what the environment variable
     `WSFAST_IMPLEMENTATION` names (importing fails if the processor does not run that one).
