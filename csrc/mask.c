@@ -10,6 +10,9 @@
 #define ROTATE_TO_BYTE(key, n) ((key) >> 8 * (n) | (key) << (32 - 8 * (n)))
 #endif
 
+/* Bytes of a line of the cache, and more than any step of an implementation leaves to be done. */
+enum { SHORT = 64 };
+
 #ifndef ALIGNED_FROM
 #define ALIGNED_FROM 2048u /* bytes from which it pays to align the destination first */
 #endif
@@ -92,11 +95,15 @@ const char *wsf_mask_available(size_t i)
     return NULL;
 }
 
-/* What is short, or left over: by eight bytes, by four, one by one. */
-static uint32_t mask_words(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key)
+static uint32_t mask_long(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key);
+
+uint32_t wsf_mask(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key)
 {
     if (size == 0)
         return key; /* NULL is fine then, but arithmetic on it is not */
+    /* Small payloads are most payloads: they are done here, without the indirect call. */
+    if (size >= SHORT)
+        return mask_long(dst, src, size, key);
     size_t done = bulk_scalar(dst, src, size, key);
     dst += done;
     src += done;
@@ -119,17 +126,12 @@ static uint32_t mask_words(uint8_t *dst, const uint8_t *src, size_t size, uint32
     return ROTATE_TO_BYTE(key, size);
 }
 
-uint32_t wsf_mask(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key)
+static uint32_t mask_long(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key)
 {
-    /* Small payloads are most payloads: they are done here, without the indirect call. */
-    if (size >= 64) {
-        /* Payloads begin behind headers, and stores across two cache lines take twice as long. */
-        size_t head = size >= ALIGNED_FROM ? (size_t)(0 - (uintptr_t)dst) % 64 : 0;
-        key = mask_words(dst, src, head, key);
-        size_t done = head + CURRENT()->bulk(dst + head, src + head, size - head, key);
-        dst += done;
-        src += done;
-        size -= done;
-    }
-    return mask_words(dst, src, size, key);
+    /* Payloads begin behind headers, and stores across two cache lines take twice as long. */
+    size_t head = size >= ALIGNED_FROM ? (size_t)(0 - (uintptr_t)dst) % SHORT : 0;
+    if (head != 0)
+        key = wsf_mask(dst, src, head, key);
+    size_t done = head + CURRENT()->bulk(dst + head, src + head, size - head, key);
+    return wsf_mask(dst + done, src + done, size - done, key);
 }

@@ -67,18 +67,18 @@ TARGET("avx2")
 static size_t bulk_avx2(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key)
 {
     const __m256i wide = _mm256_set1_epi32((int)key);
-    size_t i = 0;
+    size_t left = size;
     if (is_fetched(dst, src, size)) {
-        for (; i + 128 + AHEAD <= size; i += 128) {
-            fetch(dst + i + AHEAD, 128);
-            steps_avx2(dst + i, src + i, wide);
+        for (; left >= 128 + AHEAD; left -= 128, dst += 128, src += 128) {
+            fetch(dst + AHEAD, 128);
+            steps_avx2(dst, src, wide);
         }
     }
-    for (; i + 128 <= size; i += 128)
-        steps_avx2(dst + i, src + i, wide);
-    for (; i + 32 <= size; i += 32)
-        step_avx2(dst + i, src + i, wide);
-    return i;
+    for (; left >= 128; left -= 128, dst += 128, src += 128)
+        steps_avx2(dst, src, wide);
+    for (; left >= 32; left -= 32, dst += 32, src += 32)
+        step_avx2(dst, src, wide);
+    return size - left;
 }
 
 TARGET("avx512f")
@@ -98,18 +98,18 @@ TARGET("avx512f")
 static size_t bulk_avx512(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key)
 {
     const __m512i wide = _mm512_set1_epi32((int)key);
-    size_t i = 0;
+    size_t left = size;
     if (is_fetched(dst, src, size)) {
-        for (; i + 256 + AHEAD <= size; i += 256) {
-            fetch(dst + i + AHEAD, 256);
-            steps_avx512(dst + i, src + i, wide);
+        for (; left >= 256 + AHEAD; left -= 256, dst += 256, src += 256) {
+            fetch(dst + AHEAD, 256);
+            steps_avx512(dst, src, wide);
         }
     }
-    for (; i + 256 <= size; i += 256)
-        steps_avx512(dst + i, src + i, wide);
-    for (; i + 64 <= size; i += 64)
-        step_avx512(dst + i, src + i, wide);
-    return i;
+    for (; left >= 256; left -= 256, dst += 256, src += 256)
+        steps_avx512(dst, src, wide);
+    for (; left >= 64; left -= 64, dst += 64, src += 64)
+        step_avx512(dst, src, wide);
+    return size - left;
 }
 
 static int has_sse2(void)

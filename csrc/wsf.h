@@ -95,7 +95,8 @@ uint32_t wsf_mask(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key);
 /*
  * Chooses the implementation behind wsf_mask: "scalar", "sse2", "avx2", "avx512", "neon", or NULL
  * for the best that this processor has. Returns 0, or -1 if the name is unknown or the processor
- * lacks it (then nothing changes). Until the first call "scalar" is used. Other threads may be masking.
+ * lacks it (then nothing changes). Until the first call "scalar" is used. Other threads may be
+ * masking.
  */
 int wsf_mask_select(const char *name);
 

@@ -16,6 +16,12 @@ HERE = Path(__file__).parent
 CSRC = HERE.parents[1] / "csrc"
 FLAGS = ["-O3", "-std=gnu11", "-shared", "-fPIC", "-w"]
 SLACK = 256  # picows shifts its output to where it is aligned as the input is
+HEADER = 14  # of a long message that is masked
+READ = 1 << 16  # as in micro_mask.c
+
+WAYS = ["to another place", "behind a header", "in place", "then read"]
+"""Where the result goes: to where a line of the cache begins, to where it does not, or nowhere
+else; and to where it is read from at once, as what is sent is."""
 
 
 class MaskLoops:
@@ -25,21 +31,21 @@ class MaskLoops:
         self._library = library
         library.select_best()
 
-    def prepare(
-        self, contender: str, size: int, count: int, *, in_place: bool
-    ) -> Callable[[], object]:
-        """What masks `size` bytes `count` times, away from Python. Skips the test if there is no
-        such contender."""
+    def prepare(self, contender: str, way: str, size: int, count: int) -> Callable[[], object]:
+        """What masks `size` bytes `count` times, away from Python, in one of `WAYS`. Skips the test
+        if there is no such contender."""
         try:
             loop = getattr(self._library, f"loop_{contender}")
         except AttributeError:
             pytest.skip(f"{contender} is not installed with its C files")
-        room = ctypes.create_string_buffer(2 * size + 2 * SLACK)
+        room = ctypes.create_string_buffer(2 * size + 3 * SLACK)
+        sent = ctypes.create_string_buffer(READ) if way == "then read" else None
         start = ctypes.addressof(room)
         start += -start % 64
-        to = start if in_place else start + size + SLACK - size % 64
+        to = start if way == "in place" else start + size + SLACK - size % 64
+        to += HEADER if way in ("behind a header", "then read") else 0
         arguments = [ctypes.c_void_p(to), ctypes.c_void_p(start)]
-        arguments += [ctypes.c_size_t(size), ctypes.c_size_t(count)]
+        arguments += [ctypes.c_size_t(size), ctypes.c_size_t(count), sent]
 
         def run(kept: object = room) -> None:
             loop(*arguments)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from micro_native import MaskLoops, mask_loops
+from micro_native import WAYS, MaskLoops, mask_loops
 from micro_peers import optional
 from micro_wire import KEY
 
@@ -78,12 +78,12 @@ def loops() -> MaskLoops:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("way", ["to another place", "in place"])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("contender", ["wsfast", "picows", "memcpy"])
 def test_in_c(
     contender: str, way: str, size: str, loops: MaskLoops, measure: Callable[..., None]
 ) -> None:
     bytes_per_call = max(SIZES[size], 1 << 20)
     count = bytes_per_call // SIZES[size]
-    run = loops.prepare(contender, SIZES[size], count, in_place=way == "in place")
+    run = loops.prepare(contender, way, SIZES[size], count)
     measure(f"mask, C, {way}, {size}", contender, run, count=count)

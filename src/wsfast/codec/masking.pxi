@@ -11,19 +11,28 @@ def apply_mask(data, key):
 
 
 def apply_mask_in_place(data, key):
-    cdef uint32_t mask_key = read_key(key)
+    cdef uint32_t mask_key = read_key(key), next_key
     cdef Py_buffer target
-    PyObject_GetBuffer(data, &target, PyBUF_WRITABLE)
-    try:
-        mask_key = wsf_mask(<uint8_t *>target.buf, <uint8_t *>target.buf, target.len, mask_key)
-    finally:
+    cdef uint8_t *at
+    if type(data) is bytearray:
+        with cython.critical_section(data):
+            at = <uint8_t *>PyByteArray_AS_STRING(data)
+            next_key = wsf_mask(at, at, PyByteArray_GET_SIZE(data), mask_key)
+    else:
+        PyObject_GetBuffer(data, &target, PyBUF_WRITABLE)
+        next_key = wsf_mask(<uint8_t *>target.buf, <uint8_t *>target.buf, target.len, mask_key)
         PyBuffer_Release(&target)
-    return (<char *>&mask_key)[:4]
+    if next_key == mask_key and type(key) is bytes:
+        return key  # as most often: a new object would take longer than a short mask
+    return (<char *>&next_key)[:4]
 
 
 cdef uint32_t read_key(key) except? 0:
     cdef uint32_t mask_key
     cdef Py_buffer view
+    if type(key) is bytes and PyBytes_GET_SIZE(key) == 4:
+        memcpy(&mask_key, PyBytes_AS_STRING(key), 4)
+        return mask_key
     get_bytes(key, &view)
     try:
         if view.len != 4:
