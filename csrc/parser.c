@@ -133,6 +133,7 @@ static int begin_frame(wsf_parser *p, const wsf_header *header)
         p->compressed = header->rsv >> 2;
         p->fragments = 0;
         p->utf8 = 0;
+        p->ascii = is_checked_text(p);
     }
     p->fragments++;
     if (p->config.max_fragments && p->fragments > p->config.max_fragments)
@@ -220,7 +221,10 @@ static int accept_payload(wsf_parser *p, size_t size)
     uint8_t *piece = p->message + p->message_size;
     p->message_size += size;
     p->remaining -= size;
-    if (is_checked_text(p) && wsf_utf8_feed(&p->utf8, piece, size) != size)
+    if (!is_checked_text(p))
+        return WSF_OK;
+    p->ascii = p->ascii && wsf_is_ascii(piece, size);
+    if (!p->ascii && wsf_utf8_feed(&p->utf8, piece, size) != size)
         return WSF_ERR_TEXT_UTF8;
     return WSF_OK;
 }
@@ -254,6 +258,7 @@ static void fill_message_event(wsf_parser *p, wsf_event *event, const uint8_t *d
     event->compressed = p->compressed;
     event->more = 0;
     event->checked = is_checked_text(p);
+    event->ascii = 0;
     event->owned = 0;
     event->code = 0;
     p->message_opcode = 0;
@@ -314,6 +319,7 @@ static int finish_frame(wsf_parser *p, wsf_event *event)
     if (is_checked_text(p) && p->utf8 != 0)
         return WSF_ERR_TEXT_UTF8;
     fill_message_event(p, event, p->message ? p->message : nothing, p->message_size);
+    event->ascii = p->ascii;
     event->owned = p->message != NULL;
     p->delivered = event->owned;
     return 1;

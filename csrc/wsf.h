@@ -118,6 +118,23 @@ typedef uint32_t wsf_utf8;
  */
 size_t wsf_utf8_feed(wsf_utf8 *state, const uint8_t *data, size_t size);
 
+/*
+ * Whether all bytes are ASCII, which most text is. Without a way out, so that a compiler makes
+ * vectors of it; a long text shows in its first part already that it is none.
+ */
+static inline int wsf_is_ascii(const uint8_t *data, size_t size)
+{
+    uint8_t all = 0;
+    size_t first = size < 256 ? size : 256, i;
+    for (i = 0; i < first; i++)
+        all |= data[i];
+    if (all >> 7)
+        return 0;
+    for (; i < size; i++)
+        all |= data[i];
+    return !(all >> 7);
+}
+
 /* ------------------------------------------------------------------ the parser */
 
 /*
@@ -145,6 +162,7 @@ typedef struct wsf_event {
     uint8_t compressed; /* RSV1 was set: the payload is deflated, and no text was checked */
     uint8_t more;       /* this is a piece of a compressed message, and not its last one */
     uint8_t checked;    /* a text's UTF-8 has been checked */
+    uint8_t ascii;      /* and found to be ASCII; 0 too where it lay whole in the input */
     uint8_t owned;      /* `data` is the start of a block from the hook: see wsf_parser_take */
     uint16_t code;      /* of a close frame; 1005 if it had none. Then `data` is the reason. */
 } wsf_event;
@@ -164,6 +182,7 @@ typedef struct wsf_parser {
     uint8_t opcode, fin;     /* of the current frame */
     uint8_t message_opcode;  /* of the message in progress; 0 = none */
     uint8_t compressed;      /* RSV1 of the message in progress */
+    uint8_t ascii;           /* the message in progress is text, and ASCII so far */
     uint8_t delivered;       /* the block was given out by the last event */
     uint8_t closed;          /* a close frame came: all that follows is ignored */
     uint8_t head_size, control_size;

@@ -86,6 +86,7 @@ static void check_form(const struct run *run, const wsf_event *event)
     REQUIRE(event->more <= event->compressed && (!event->more || event->size > 0));
     REQUIRE(event->checked <= is_text);
     REQUIRE(!is_text || event->checked || (run->parser.config.defer_utf8 && !event->owned));
+    REQUIRE(event->ascii <= (event->checked && wsf_is_ascii(event->data, event->size)));
     REQUIRE(event->owned <= (!event->compressed && event->opcode < WSF_CLOSE));
     REQUIRE(event->opcode == WSF_CLOSE || event->code == 0);
 }

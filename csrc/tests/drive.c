@@ -35,6 +35,15 @@ struct run {
     size_t taken_count;
 };
 
+static int is_ascii(const wsf_event *event)
+{
+    for (size_t i = 0; i < event->size; i++) {
+        if (event->data[i] > 0x7f)
+            return 0;
+    }
+    return 1;
+}
+
 static void check_event(const struct run *run, const wsf_event *event)
 {
     int is_text = event->opcode == WSF_TEXT && !event->compressed;
@@ -45,6 +54,8 @@ static void check_event(const struct run *run, const wsf_event *event)
     CHECK(event->more <= event->compressed && (!event->more || event->size > 0));
     CHECK(event->opcode == WSF_CLOSE || event->code == 0);
     CHECK(is_text || !event->checked);
+    CHECK(!event->ascii || (event->checked && is_ascii(event)));
+    CHECK(!event->checked || !event->owned || event->ascii == is_ascii(event));
     CHECK(!is_text || event->checked || run->parser.config.defer_utf8);
     CHECK(!event->owned || memory_size_of(event->data) >= event->size);
     CHECK(!event->owned || memory_size_of(event->data) > 0);

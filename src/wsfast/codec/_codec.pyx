@@ -36,23 +36,7 @@ cdef extern from *:
     #include <stddef.h>
     /* A block of the C parser is the content of a bytes object; this finds the object again. */
     #define BLOCK_OBJECT(block) ((PyObject *)((char *)(block) - offsetof(PyBytesObject, ob_sval)))
-
-    /* Without a way out, so that a compiler makes vectors of it; a long text shows in its first
-       part already that it is none. */
-    static int all_ascii(const uint8_t *data, size_t size)
-    {
-        uint8_t all = 0;
-        size_t first = size < 256 ? size : 256, i;
-        for (i = 0; i < first; i++)
-            all |= data[i];
-        if (all >> 7)
-            return 0;
-        for (; i < size; i++)
-            all |= data[i];
-        return !(all >> 7);
-    }
     """
-    int all_ascii(const uint8_t *data, size_t size) nogil
     PyObject *BLOCK_OBJECT(void *block) nogil
     # The library's own declarations lose a reference or a NULL where the object moves.
     int _PyBytes_Resize(PyObject **bytes, Py_ssize_t size)

@@ -32,6 +32,8 @@ cdef extern from "wsf.h":
     const char *wsf_mask_implementation()
     const char *wsf_mask_available(size_t i)
 
+    int wsf_is_ascii(const uint8_t *data, size_t size) nogil
+
     ctypedef void *(*wsf_resize)(void *block, size_t size) noexcept
 
     ctypedef struct wsf_config:
@@ -49,6 +51,7 @@ cdef extern from "wsf.h":
         uint8_t compressed
         uint8_t more
         uint8_t checked
+        uint8_t ascii
         uint8_t owned
         uint16_t code
 

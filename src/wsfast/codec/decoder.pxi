@@ -211,7 +211,7 @@ cdef class Decoder:
         if event.opcode == WSF_TEXT:
             self.message_bytes += event.size
             self.large = event.owned and event.size >= LARGE
-            if all_ascii(event.data, event.size):
+            if event.ascii or not event.checked and wsf_is_ascii(event.data, event.size):
                 text = PyUnicode_New(event.size, 127)
                 memcpy(PyUnicode_1BYTE_DATA(text), event.data, event.size)
                 return text
