@@ -20,17 +20,22 @@ Whoever waits for a message reads from the socket itself, so that none changes t
 somebody waits by `select`, or in a task, a thread of the connection reads for them.
 """
 
-import os
-import weakref
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeAlias, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast
 
-from wsfast.channel import Channel
+from wsfast.messages import (
+    TYPE_BINARY,
+    TYPE_CLOSE,
+    TYPE_PING,
+    TYPE_PONG,
+    TYPE_TEXT,
+    Message,
+    MessageChannel,
+)
 from wsfast.protocol import checks
-from wsfast.protocol.connection import Message as Payload
 from wsfast.protocol.constants import CloseCode, Compression, Opcode, State
-from wsfast.protocol.durations import Duration, seconds
-from wsfast.protocol.errors import ConnectionClosed, ForkedError, InvalidOption, PongTimeout
+from wsfast.protocol.durations import Duration
+from wsfast.protocol.errors import InvalidOption, PongTimeout
 from wsfast.protocol.handshake import Response
 from wsfast.protocol.options import ClientOptions, ClientOptionsDict, client_options
 from wsfast.protocol.sending import Chunks
@@ -60,31 +65,11 @@ __all__ = [
 
 TEXT: Literal[1] = 1
 BINARY: Literal[2] = 2
-TYPE_TEXT: Literal["text"] = "text"
-TYPE_BINARY: Literal["binary"] = "binary"
-TYPE_PING: Literal["ping"] = "ping"
-TYPE_PONG: Literal["pong"] = "pong"
-TYPE_CLOSE: Literal["close"] = "close"
 COMPRESSION = Compression
 CLOSE_CODES = CloseCode
 
-MessageType: TypeAlias = Literal["text", "binary", "ping", "pong", "close"]
-
 PING_TIMEOUT = 20.0
 """Seconds that `ping` waits where `pong_timeout` is None."""
-
-
-class Message(NamedTuple):
-    """What is received (seeds 001 and 002)."""
-
-    type: MessageType
-    """`TYPE_TEXT` or `TYPE_BINARY`; with `control_messages` also the other three."""
-    data: str | bytes
-    """`str` for text, `bytes` for everything else."""
-    code: int | None = None
-    """Of a close: its code."""
-    reason: str = ""
-    """Of a close: its reason."""
 
 
 class FaceOptionsDict(ClientOptionsDict, total=False):
@@ -288,95 +273,6 @@ class Client:
 
     def __exit__(self, kind: object, value: object, traceback: object) -> None:
         self.close(CloseCode.NORMAL if kind is None else CloseCode.INTERNAL_ERROR)
-
-
-class MessageChannel(Channel[Message]):
-    """The messages of a `Client`, to be received, iterated over and selected on, by threads or
-    tasks, as from any other channel. Its `capacity` is `channel_capacity`.
-
-    It ends with the connection, after the last message. Any way of receiving from it may be used by
-    several threads and tasks at once; each message goes to one of them.
-
-    `_lock` is the connection's: the inbox is the buffer.
-    """
-
-    _sendable = False
-
-    def __init__(self, connection: Connection, options: ClientOptions) -> None:
-        self._connection = connection
-        self._reader = connection.reader
-        super().__init__(options.receive_queue_messages, _lock=connection.lock)
-        self._reader.watch = self._hand_over
-        _channels.add(self)
-
-    def close(self) -> None:
-        """Raises `TypeError`: it is the client that is closed."""
-        raise TypeError("this channel is closed by closing its client")
-
-    @property
-    def closed(self) -> bool:
-        """Whether no more messages can come. Those that wait can still be received."""
-        return self._connection.input_ended
-
-    def __len__(self) -> int:
-        """How many messages wait."""
-        return len(self._buffer) + self._reader.inbox.count
-
-    def receive(self, timeout: Duration | None = None) -> tuple[Message, bool] | tuple[None, bool]:
-        """As `Channel.receive`; who calls it reads from the socket itself if nobody else does."""
-        limit = None if timeout is None else seconds(timeout, "timeout")
-        if self._buffer:  # somebody could not take what was handed over
-            return super().receive(timeout)
-        try:
-            return _message(self._connection.receive(limit)), True
-        except ForkedError:
-            raise
-        except ConnectionClosed:
-            return None, False
-
-    def _take(self) -> tuple[Any, bool] | None:
-        if self._buffer:
-            return self._buffer.popleft(), True
-        reader = self._reader
-        if reader.inbox.count:
-            return _message(reader.take()), True
-        if self._connection.input_ended:
-            return None, False
-        reader.start_stand_in()  # who only polls never waits
-        return None
-
-    def _before_waiting(self) -> None:
-        self._reader.listen()
-
-    def _hand_over(self) -> bool:
-        self._serve()
-        return bool(self._receivers)
-
-    def forget_parent(self) -> None:
-        """In the child of a fork: its connection is dead, and has parts of its own."""
-        self._reader = self._connection.reader
-        self._after_fork(self._connection.lock)
-
-
-_channels: "weakref.WeakSet[MessageChannel]" = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for channel in list(_channels):
-        channel.forget_parent()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)  # after that of the connections
-
-
-_new = tuple.__new__  # a fraction of what calling the class costs
-
-
-def _message(data: Payload) -> Message:
-    if isinstance(data, str):
-        return _new(Message, (TYPE_TEXT, data, None, ""))
-    return _new(Message, (TYPE_BINARY, data, None, ""))
 
 
 _OPCODES = {

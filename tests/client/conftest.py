@@ -1,4 +1,4 @@
-"""Clients of raw peers."""
+"""Clients of raw peers, and threads to use them from."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +8,12 @@ import pytest
 from raw_peers import RawServerPeer
 
 from wsfast.client import Client, connect
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(64) as executor:
+        yield executor
 
 
 @pytest.fixture

@@ -221,8 +221,7 @@ class Channel(Generic[T]):
                 return True
         return False
 
-    @staticmethod
-    def _hand_to(queue: "OrderedDict[tuple[Waiter, int], Any]", value: Any, ok: bool) -> bool:
+    def _hand_to(self, queue: "OrderedDict[tuple[Waiter, int], Any]", value: Any, ok: bool) -> bool:
         """Hands something to the first in `queue`, who leaves it; False if that one is served."""
         key = next(iter(queue))
         waiter, index = key

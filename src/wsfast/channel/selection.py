@@ -210,6 +210,7 @@ def wait(cases: Sequence[Case], limit: float | None) -> Delivery:
             _abandon(cases, waiter)
             raise
         if delivery is not None:
+            waiter.over = True
             return delivery
 
 
@@ -235,6 +236,7 @@ async def await_(cases: Sequence[Case], limit: float | None) -> Delivery:
             _abandon(cases, waiter)
             raise
         if delivery is not None:
+            waiter.over = True
             return delivery
 
 
@@ -314,6 +316,7 @@ def _abandon(cases: Sequence[Case], waiter: Waiter) -> None:
     if delivery is not None:
         index, value, ok = delivery
         cases[index].undo(value, ok)
+    waiter.over = True
 
 
 def _locks(cases: Sequence[Case]) -> list[threading.Lock]:

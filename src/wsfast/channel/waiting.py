@@ -19,10 +19,13 @@ class Waiter:
     which no interrupt can divide.
     """
 
-    __slots__ = ("_delivery",)
+    __slots__ = ("_delivery", "over")
 
     def __init__(self) -> None:
         self._delivery: dict[None, Delivery] = {}
+        self.over = False
+        """Whether nothing that was handed over can come back any more: the call has returned it, or
+        given it back. Set once, by who waits."""
 
     def deliver(self, delivery: Delivery) -> bool:
         """Hands over, and wakes. False if another was first, or if nobody will ever wake up."""

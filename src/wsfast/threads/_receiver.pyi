@@ -84,9 +84,9 @@ class Receiver:
 class Taker:
     """Takes messages one by one, and reads them itself if nobody else does. Thread-safe.
 
-    The lock guards the attributes. `Reader` completes it by what is called here: `take`, `put`,
-    `wait`, `at_end` and `give_back` with the lock held, and without it `settle` and, by who has the
-    reading role, `make_receiver`, `failed`, `ended` and `handle`.
+    The lock guards the attributes. `Reader` completes it by what is called here: `others_wait`,
+    `take`, `put`, `wait`, `at_end` and `give_back` with the lock held, and without it `settle` and,
+    by who has the reading role, `make_receiver`, `failed`, `ended` and `handle`.
     """
 
     def __new__(cls, protocol: Connection, lock: Lock, inbox: Inbox) -> Self:
@@ -105,6 +105,10 @@ class Taker:
     watching: bool
     """Whether somebody may wait for messages in another way than by `receive`."""
 
+    promised: bool
+    """Whether one of those may give back what it has been handed. Who waited for the network then
+    would not see it."""
+
     waiting: int
     """How many threads want the role, or what its holder receives."""
 
@@ -114,5 +118,6 @@ class Taker:
     stand_in_due: float | None
     """When `check_stand_in` is to be called."""
 
-    def receive(self, timeout: float | None = None) -> Message:
-        """As `Connection.receive`."""
+    def receive(self, timeout: float | None = None) -> Message | None:
+        """As `Connection.receive`; None if others are `watching`, or `promised` something: then the
+        caller has to do as they do."""

@@ -211,7 +211,7 @@ cdef class Taker:
     cdef object _lock, _protocol
     cdef readonly object inbox
     cdef public Receiver receiver
-    cdef public bint reading, watching
+    cdef public bint reading, watching, promised
     cdef public Py_ssize_t waiting, waiting_for_pong
     cdef public object stand_in_due
 
@@ -227,6 +227,8 @@ cdef class Taker:
         deadline = None if timeout is None else wsfast_now() + <double>timeout
         while True:
             with self._lock:
+                if (self.watching or self.promised) and self.others_wait():
+                    return None
                 if inbox.count:
                     return self.take()
                 settle = protocol.unsettled

@@ -15,7 +15,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from wsfast.protocol.connection import Connection as Protocol
 from wsfast.protocol.connection import Message
@@ -90,7 +90,8 @@ class Connection:
             arm=self._arm,
             on_idle=self._after_end,
         )
-        self.receive = self._reader.receive
+        # Never None, unless somebody watches: whoever does offers a way of its own to receive.
+        self.receive = cast("Callable[..., Message]", self._reader.receive)
 
     @property
     def sender(self) -> Sender:
@@ -405,6 +406,8 @@ class Connection:
             self._reader.tell_times()
             self._protocol.tick(now, reading=self._reader.hears_silence)
             self._reader.check_stand_in(now)
+            if self._protocol.input_ended:
+                self._reader.wake()
             self._after_end()
             self._arm()
         self._writer.flush()

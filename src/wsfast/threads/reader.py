@@ -85,7 +85,8 @@ class Reader(Taker):
         self._waiting_for_role = 0  # of those who wait, who wants nothing else
         self.watch: Callable[[], bool] = _nobody
         """Called with the lock held when something can be taken, once `listen` has been called:
-        takes it for those who do not wait in `receive`, and says whether more of them wait."""
+        takes it for those who do not wait in `receive`, and says whether more of them wait. It also
+        tells `promised`."""
 
     # -------------------------------------------------------------- with the lock held
 
@@ -131,17 +132,28 @@ class Reader(Taker):
     def give_back(self) -> None:
         """Gives the reading role back."""
         self.reading = False
+        self._pass_on()
+        if self._protocol.finished:
+            self._on_idle()
+        elif self.stand_in_due is None and self._protocol.state is not State.CONNECTING:
+            self._try_later()
+
+    def _pass_on(self) -> None:
+        """Makes sure that somebody reads for those who wait, if need be one of them. Whoever has
+        been woken for that, and leaves instead, calls it again."""
+        if self.reading:
+            return
         if self.waiting_for_pong:
-            self._arrived.notify_all()  # they make sure that somebody reads
+            self._arrived.notify_all()  # any of them has a stand-in read
         elif self.waiting:
             self._arrived.notify()
         elif self.watching:
             self._read_for_watchers()
-        if self._protocol.finished:
-            self._on_idle()
-        elif self.stand_in_due is None and self._protocol.state is not State.CONNECTING:
-            self.stand_in_due = time.monotonic() + STAND_IN
-            self._arm()
+
+    def others_wait(self) -> bool:
+        """Whether somebody waits in another way than by `receive`, or may give a message back."""
+        self.watching = self.watch()
+        return self.watching or self.promised
 
     def _read_for_watchers(self) -> None:
         self.watching = self.watch()
@@ -175,6 +187,12 @@ class Reader(Taker):
         ):
             return
         self.reading = start_thread(self._stand_in_loop, "wsfast-stand-in") is not None
+        if not self.reading:
+            self._try_later()
+
+    def _try_later(self) -> None:
+        self.stand_in_due = time.monotonic() + STAND_IN
+        self._arm()
 
     # -------------------------------------------------------------- with the reading role
 
@@ -255,8 +273,8 @@ class Reader(Taker):
             flush = protocol.pending > 0 or stream.has_output or protocol.half_close
             if protocol.unsettled or protocol.state is State.CLOSING:
                 self._arm()  # the end has a deadline sooner than those before
-            if self.waiting_for_pong:
-                self._arrived.notify_all()
+            if self.waiting_for_pong or protocol.input_ended:
+                self._tell()
         if flush:
             self._writer.flush()
         if deliver is not None and messages:
@@ -350,9 +368,16 @@ class Reader(Taker):
     def _settle_late(self) -> None:
         """Settles, unless the application does so within `ANSWER` or wants the reading role."""
         with self._lock:
-            if self._arrived.wait_for(lambda: self.waiting or not self._protocol.unsettled, ANSWER):
+            if not self._watched_in_vain() and self._arrived.wait_for(
+                lambda: self.waiting or not self._protocol.unsettled, ANSWER
+            ):
                 return
         self.settle()
+
+    def _watched_in_vain(self) -> bool:
+        """With the lock held: whether somebody waits, and nobody has just been handed something."""
+        self.watching = self.watching and self.watch()
+        return self.watching and not self.promised
 
     # -------------------------------------------------------------- from any thread
 
@@ -366,10 +391,11 @@ class Reader(Taker):
 
     def listen(self) -> None:
         """Calls `watch`, and has it called as long as it wants to be."""
-        if self._protocol.unsettled:
-            self.settle()
         with self._lock:
             self._read_for_watchers()
+            settle = self._protocol.unsettled and self.watching
+        if settle:
+            self.settle()
 
     def run(self, deliver: Deliver | None) -> None:
         """As `Connection.run`."""
@@ -418,21 +444,16 @@ class Reader(Taker):
         """With the lock held, which is given up while waiting for the role or for a message."""
         left = None if deadline is None else deadline - time.monotonic()
         if left is not None and left <= 0:
-            self._leave()
+            self._pass_on()
             raise TimeoutError("timeout: no message")
         self.waiting += 1
         try:
             self._arrived.wait(left)
         except BaseException:
-            self._leave()
-            raise
-        finally:
             self.waiting -= 1
-
-    def _leave(self) -> None:
-        """With the lock held, by who waits no longer, though it may have been offered the role."""
-        if self.watching and not self.reading:
-            self._read_for_watchers()
+            self._pass_on()
+            raise
+        self.waiting -= 1
 
     def take_all(self) -> list[Message]:
         """As `Connection.take_all`."""
@@ -454,13 +475,16 @@ class Reader(Taker):
         deadline = later(time.monotonic(), timeout)
         with self._lock:
             self.waiting_for_pong += 1
-            while self._protocol.pongs < number and not self._protocol.finished:
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
-                    break
-                self.start_stand_in()
-                self._arrived.wait(left)
-            self.waiting_for_pong -= 1
+            try:
+                while self._protocol.pongs < number and not self._protocol.finished:
+                    left = None if deadline is None else deadline - time.monotonic()
+                    if left is not None and left <= 0:
+                        break
+                    self.start_stand_in()
+                    self._arrived.wait(left)
+            finally:
+                self.waiting_for_pong -= 1
+                self._pass_on()
             return self._protocol.pongs >= number
 
 

@@ -1,0 +1,170 @@
+"""What a `Client` receives, and the channel that it comes through."""
+
+import os
+import time
+import weakref
+from collections import OrderedDict
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from wsfast.channel import Channel
+from wsfast.channel.selection import Receive, Taken, wait
+from wsfast.channel.waiting import Waiter
+from wsfast.protocol.connection import Message as Payload
+from wsfast.protocol.durations import Duration, seconds
+from wsfast.protocol.errors import ConnectionClosed, ForkedError
+from wsfast.protocol.options import ClientOptions
+from wsfast.threads.connection import Connection
+
+__all__ = [
+    "TYPE_BINARY",
+    "TYPE_CLOSE",
+    "TYPE_PING",
+    "TYPE_PONG",
+    "TYPE_TEXT",
+    "Message",
+    "MessageChannel",
+    "MessageType",
+]
+
+TYPE_TEXT: Literal["text"] = "text"
+TYPE_BINARY: Literal["binary"] = "binary"
+TYPE_PING: Literal["ping"] = "ping"
+TYPE_PONG: Literal["pong"] = "pong"
+TYPE_CLOSE: Literal["close"] = "close"
+
+MessageType: TypeAlias = Literal["text", "binary", "ping", "pong", "close"]
+
+
+class Message(NamedTuple):
+    """What is received (seeds 001 and 002)."""
+
+    type: MessageType
+    """`TYPE_TEXT` or `TYPE_BINARY`; with `control_messages` also the other three."""
+    data: str | bytes
+    """`str` for text, `bytes` for everything else."""
+    code: int | None = None
+    """Of a close: its code."""
+    reason: str = ""
+    """Of a close: its reason."""
+
+
+class MessageChannel(Channel[Message]):
+    """The messages of a `Client`, to be received, iterated over and selected on, by threads or
+    tasks, as from any other channel. Its `capacity` is `channel_capacity`.
+
+    It ends with the connection, after the last message. Any way of receiving from it may be used by
+    several threads and tasks at once; each message goes to one of them. As long as only `receive`
+    and iteration are, messages go straight from the socket to the thread that asks for them.
+
+    `_lock` is the connection's, and guards all fields. What has arrived waits in the inbox of the
+    connection; in the buffer is only what was given back.
+    """
+
+    _sendable = False
+
+    def __init__(self, connection: Connection, options: ClientOptions) -> None:
+        self._connection = connection
+        self._reader = connection.reader
+        self._promised: list[Waiter] = []  # who have been handed something, and may give it back
+        super().__init__(options.receive_queue_messages, _lock=connection.lock)
+        self._reader.watch = self._hand_over
+        _channels.add(self)
+
+    def close(self) -> None:
+        """Raises `TypeError`: it is the client that is closed."""
+        raise TypeError("this channel is closed by closing its client")
+
+    @property
+    def closed(self) -> bool:
+        """Whether no more messages can come. Those that wait can still be received."""
+        return self._connection.input_ended
+
+    def __len__(self) -> int:
+        """How many messages wait."""
+        return len(self._buffer) + self._reader.inbox.count
+
+    def receive(self, timeout: Duration | None = None) -> tuple[Message, bool] | tuple[None, bool]:
+        """As `Channel.receive`; who calls it reads from the socket itself if nobody else does.
+
+        Raises `ForkedError` too, in the child of a fork.
+        """
+        limit = None if timeout is None else seconds(timeout, "timeout")
+        deadline = None if limit is None else time.monotonic() + limit
+        try:
+            data = self._reader.receive(limit)
+        except ForkedError:
+            raise
+        except ConnectionClosed:
+            return None, False
+        return self._receive_in_turn(deadline) if data is None else (_message(data), True)
+
+    def _receive_in_turn(self, deadline: float | None) -> Taken:
+        """Receives in one queue with those who wait by `select`, or in tasks."""
+        with self._lock:
+            taken = self._take()
+        if taken is None:
+            left = None if deadline is None else deadline - time.monotonic()
+            _, value, ok = wait((Receive(self),), left)
+            return value, ok
+        return taken
+
+    def _take(self) -> Taken | None:
+        if self._buffer:
+            return self._buffer.popleft(), True
+        reader = self._reader
+        if reader.inbox.count:
+            return _message(reader.take()), True
+        if self._connection.input_ended:
+            return None, False
+        reader.start_stand_in()  # who only polls never waits
+        return None
+
+    def _hand_to(self, queue: "OrderedDict[tuple[Waiter, int], Any]", value: Any, ok: bool) -> bool:
+        waiter, _ = next(iter(queue))
+        handed_over = super()._hand_to(queue, value, ok)
+        if ok and handed_over:
+            self._promised.append(waiter)
+            self._reader.promised = True
+        return handed_over
+
+    def _give_back(self, value: Message) -> None:
+        super()._give_back(value)
+        self._reader.promised = True
+
+    def _before_waiting(self) -> None:
+        self._reader.listen()
+
+    def _hand_over(self) -> bool:
+        """Hands what has come to those who wait for it; whether more of them wait."""
+        self._serve()
+        self._promised = [waiter for waiter in self._promised if not waiter.over]
+        self._reader.promised = bool(self._promised or self._buffer)
+        return bool(self._receivers)
+
+    def forget_parent(self) -> None:
+        """In the child of a fork: its connection is dead, and has parts of its own."""
+        self._reader = self._connection.reader
+        self._buffer.clear()
+        self._promised.clear()
+        self._after_fork(self._connection.lock)
+
+
+_channels: "weakref.WeakSet[MessageChannel]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for channel in list(_channels):
+        channel.forget_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)  # after that of the connections
+
+
+_new = tuple.__new__  # a fraction of what calling the class costs
+
+
+def _message(data: Payload) -> Message:
+    if isinstance(data, str):
+        return _new(Message, (TYPE_TEXT, data, None, ""))
+    return _new(Message, (TYPE_BINARY, data, None, ""))
