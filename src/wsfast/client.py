@@ -90,7 +90,8 @@ def connect(
     """Connects, and returns when the connection is open (seed 001, `websocket.connect`).
 
     Blocks up to `dial_timeout`. Options may be given by name, as a mapping, or as both with
-    different names.
+    different names. With `control_messages=True` the channel also delivers messages of the types
+    ping and pong, and one of the type close before it ends (seed 002).
 
     Raises:
         TypeError: an unknown option, or a wrong type.

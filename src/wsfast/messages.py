@@ -9,9 +9,10 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from wsfast.channel import Channel
 from wsfast.channel.selection import Receive, Taken, wait
 from wsfast.channel.waiting import Waiter
-from wsfast.protocol.connection import Message as Payload
+from wsfast.codec import Ping
 from wsfast.protocol.durations import Duration, seconds
 from wsfast.protocol.errors import ConnectionClosed, ForkedError
+from wsfast.protocol.messages import Received
 from wsfast.protocol.options import ClientOptions
 from wsfast.threads.connection import Connection
 
@@ -52,7 +53,8 @@ class MessageChannel(Channel[Message]):
     """The messages of a `Client`, to be received, iterated over and selected on, by threads or
     tasks, as from any other channel. Its `capacity` is `channel_capacity`.
 
-    It ends with the connection, after the last message. Any way of receiving from it may be used by
+    It ends with the connection, after the last message; with `control_messages` that tells of the
+    end, and comes once, however many receive. Any way of receiving from it may be used by
     several threads and tasks at once; each message goes to one of them. As long as only `receive`
     and iteration are, messages go straight from the socket to the thread that asks for them.
 
@@ -66,6 +68,7 @@ class MessageChannel(Channel[Message]):
         self._connection = connection
         self._reader = connection.reader
         self._promised: list[Waiter] = []  # who have been handed something, and may give it back
+        self._tells_end = options.control_messages  # and has not yet
         super().__init__(options.receive_queue_messages, _lock=connection.lock)
         self._reader.watch = self._hand_over
         _channels.add(self)
@@ -81,7 +84,8 @@ class MessageChannel(Channel[Message]):
 
     def __len__(self) -> int:
         """How many messages wait."""
-        return len(self._buffer) + self._reader.inbox.count
+        end = self._tells_end and self._connection.input_ended
+        return len(self._buffer) + self._reader.inbox.count + end
 
     def receive(self, timeout: Duration | None = None) -> tuple[Message, bool] | tuple[None, bool]:
         """As `Channel.receive`; who calls it reads from the socket itself if nobody else does.
@@ -95,7 +99,7 @@ class MessageChannel(Channel[Message]):
         except ForkedError:
             raise
         except ConnectionClosed:
-            return None, False
+            data = None
         return self._receive_in_turn(deadline) if data is None else (_message(data), True)
 
     def _receive_in_turn(self, deadline: float | None) -> Taken:
@@ -115,9 +119,16 @@ class MessageChannel(Channel[Message]):
         if reader.inbox.count:
             return _message(reader.take()), True
         if self._connection.input_ended:
-            return None, False
+            return self._end()
         reader.start_stand_in()  # who only polls never waits
         return None
+
+    def _end(self) -> Taken:
+        if not self._tells_end:
+            return None, False
+        self._tells_end = False
+        connection = self._connection
+        return Message(TYPE_CLOSE, b"", connection.close_code, connection.close_reason), True
 
     def _hand_to(self, queue: "OrderedDict[tuple[Waiter, int], Any]", value: Any, ok: bool) -> bool:
         waiter, _ = next(iter(queue))
@@ -164,7 +175,9 @@ if hasattr(os, "register_at_fork"):
 _new = tuple.__new__  # a fraction of what calling the class costs
 
 
-def _message(data: Payload) -> Message:
-    if isinstance(data, str):
-        return _new(Message, (TYPE_TEXT, data, None, ""))
-    return _new(Message, (TYPE_BINARY, data, None, ""))
+def _message(received: Received) -> Message:
+    if isinstance(received, str):
+        return _new(Message, (TYPE_TEXT, received, None, ""))
+    if isinstance(received, bytes):
+        return _new(Message, (TYPE_BINARY, received, None, ""))
+    return Message(TYPE_PING if isinstance(received, Ping) else TYPE_PONG, received.data)
