@@ -382,38 +382,47 @@ void wsf_parser_feed(wsf_parser *p, uint8_t *data, size_t size)
     p->end = p->at + size;
 }
 
-/* What most streams are made of: a short message that is one frame and lies whole in the input.
- * All else, errors included, is left to the longer way. */
-static int next_short(wsf_parser *p, wsf_event *event)
-{
-    size_t available = (size_t)(p->end - p->at), head = p->config.server ? 6 : 2;
-    if (available < head || p->in_payload || p->message_opcode || p->head_size)
-        return 0;
-    uint8_t *at = p->at, opcode = at[0] & 15;
-    size_t size = at[1] & 0x7f;
-    if ((at[0] & 0xf0) != 0x80 || at[1] >> 7 != p->config.server || size > 125 ||
-        available - head < size || (p->config.max_message && size > p->config.max_message))
-        return 0;
-    if (opcode != WSF_BINARY && !(opcode == WSF_TEXT && p->config.defer_utf8))
-        return 0;
-    if (p->config.server) {
-        uint32_t key;
-        memcpy(&key, at + 2, sizeof key);
-        wsf_mask(at + head, at + head, size, key);
-    }
-    *event = (wsf_event){.data = at + head, .size = size, .opcode = opcode};
-    p->at = at + head + size;
-    return 1;
-}
-
-int wsf_parser_next(wsf_parser *p, wsf_event *event)
+/* Frees the message that the last call has delivered, unless it was taken. */
+static void forget_delivered(wsf_parser *p)
 {
     if (p->delivered) {
         p->delivered = 0;
         free_message(p);
     }
-    if (p->error == WSF_OK && !p->closed && next_short(p, event))
-        return 1;
+}
+
+/* All that is not just so, errors included, is left to the longer way. */
+size_t wsf_parser_shorts(wsf_parser *p, wsf_short *messages, size_t room)
+{
+    forget_delivered(p);
+    if (p->error || p->closed || p->in_payload || p->message_opcode || p->head_size)
+        return 0;
+    uint8_t *at = p->at;
+    const uint8_t masked = p->config.server ? 0x80 : 0, text = p->config.defer_utf8 ? 0x81 : 0x82;
+    const size_t head = p->config.server ? 6 : 2;
+    size_t largest = 125, count = 0;
+    if (p->config.max_message && p->config.max_message < largest)
+        largest = (size_t)p->config.max_message;
+    for (; count < room && (size_t)(p->end - at) >= head; count++) {
+        size_t size = at[1] ^ masked; /* with the wrong mask bit it is too large */
+        if ((at[0] != 0x82 && at[0] != text) || size > largest ||
+            (size_t)(p->end - at) - head < size)
+            break;
+        if (masked) {
+            uint32_t key;
+            memcpy(&key, at + 2, sizeof key);
+            wsf_mask(at + head, at + head, size, key);
+        }
+        messages[count] = (wsf_short){at + head, (uint8_t)size, at[0] & 15};
+        at += head + size;
+    }
+    p->at = at;
+    return count;
+}
+
+int wsf_parser_next(wsf_parser *p, wsf_event *event)
+{
+    forget_delivered(p);
     while (p->error == WSF_OK && !p->closed) {
         int got = p->in_payload ? 1 : next_header(p);
         if (got == 0)
@@ -433,10 +442,7 @@ int wsf_parser_next(wsf_parser *p, wsf_event *event)
 
 int64_t wsf_parser_window(wsf_parser *p, uint8_t **data, size_t min)
 {
-    if (p->delivered) {
-        p->delivered = 0;
-        free_message(p);
-    }
+    forget_delivered(p);
     if (p->error || p->closed || !p->in_payload || is_control(p->opcode) || p->compressed ||
         p->remaining < min || p->remaining == 0)
         return 0;

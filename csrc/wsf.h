@@ -167,6 +167,13 @@ typedef struct wsf_event {
     uint16_t code;      /* of a close frame; 1005 if it had none. Then `data` is the reason. */
 } wsf_event;
 
+/* A message of at most 125 bytes that came in one frame. */
+typedef struct wsf_short {
+    const uint8_t *data;
+    uint8_t size;
+    uint8_t opcode; /* WSF_TEXT, unchecked, or WSF_BINARY */
+} wsf_short;
+
 /* The fields are the parser's own; the struct is here so that it can be a member. */
 typedef struct wsf_parser {
     wsf_config config;
@@ -214,6 +221,14 @@ void wsf_parser_feed(wsf_parser *parser, uint8_t *data, size_t size);
  * be empty. Control frames may come between them, as they did on the wire.
  */
 int wsf_parser_next(wsf_parser *parser, wsf_event *event);
+
+/*
+ * The next events at once, as long as they are what most streams are made of: short messages that
+ * lie whole in the input, text only with `defer_utf8`. Returns how many of the `room` it filled in;
+ * after fewer than `room` ask wsf_parser_next what comes then. Their `data` are all good until the
+ * next call. If one of them makes the caller fail the stream, those after it are void.
+ */
+size_t wsf_parser_shorts(wsf_parser *parser, wsf_short *messages, size_t room);
 
 /*
  * Makes the block of the event just returned (`owned` = 1) the caller's, who frees it with the

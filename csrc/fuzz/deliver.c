@@ -7,6 +7,7 @@
 
 #define SPOILT 0xee /* what memory is overwritten with that the parser may not use any more */
 #define MOST_TAKEN 16
+#define MOST_SHORTS 3
 
 const delivery whole = {.step = 0}, bytewise = {.step = 1};
 
@@ -25,6 +26,7 @@ delivery deliver_choose(fuzz_input *input)
         how.step *= 1000;
     if (flags & 4)
         how.window *= 1000;
+    how.batch = flags >> 3 & 3;
     return how;
 }
 
@@ -138,13 +140,32 @@ static void check_timely(struct run *run)
         REQUIRE(run->error == WSF_OK);
 }
 
+static void take_shorts(struct run *run)
+{
+    wsf_short shorts[MOST_SHORTS];
+    size_t count;
+    do {
+        count = wsf_parser_shorts(&run->parser, shorts, run->how->batch);
+        REQUIRE(count <= run->how->batch);
+        for (size_t i = 0; i < count && run->parser.error == WSF_OK; i++) {
+            REQUIRE(shorts[i].opcode == WSF_BINARY || run->parser.config.defer_utf8);
+            on_event(run, &(wsf_event){.data = shorts[i].data,
+                                       .size = shorts[i].size,
+                                       .opcode = shorts[i].opcode});
+        }
+    } while (count && count == run->how->batch);
+}
+
 /* All that the parser has to say at this point; an error must be said again and again. */
 static void drain(struct run *run)
 {
     wsf_event event;
     int got;
-    while ((got = wsf_parser_next(&run->parser, &event)) == 1)
-        on_event(run, &event);
+    do {
+        take_shorts(run);
+        if ((got = wsf_parser_next(&run->parser, &event)) == 1)
+            on_event(run, &event);
+    } while (got == 1);
     if (run->error == WSF_OK)
         run->error = got;
     REQUIRE(got == run->error);

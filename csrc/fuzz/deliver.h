@@ -13,6 +13,7 @@ typedef struct delivery {
     size_t window;        /* `min` for wsf_parser_window, which is used if offered; 0 = never */
     size_t fail_at;       /* the allocation that fails, counted from 1; 0 = none */
     int take;             /* whether blocks are taken */
+    size_t batch;         /* how many short messages are asked for at once; 0 = none */
 } delivery;
 
 /* Whole, and one byte at a time. */

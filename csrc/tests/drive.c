@@ -15,9 +15,11 @@
 
 const struct cuts uncut = {SIZE_MAX, SIZE_MAX, 0};
 
+#define MOST_SHORTS 3
+
 const struct way ways[] = {
-    {0, 0, ON_HEAP}, {0, 1, BEFORE_GUARD}, {0, 0, AFTER_GUARD},
-    {1, 1, ON_HEAP}, {1, 0, BEFORE_GUARD}, {5, 0, ON_HEAP},
+    {0, 0, ON_HEAP, 0}, {0, 1, BEFORE_GUARD, 1}, {0, 0, AFTER_GUARD, MOST_SHORTS},
+    {1, 1, ON_HEAP, 0}, {1, 0, BEFORE_GUARD, 1}, {5, 0, ON_HEAP, MOST_SHORTS},
 };
 const size_t ways_count = sizeof ways / sizeof *ways;
 
@@ -74,12 +76,29 @@ static void take(struct run *run, const wsf_event *event)
     strcpy(run->taken[i].shown, payload_text(event->data, event->size));
 }
 
+static void take_shorts(struct run *run)
+{
+    wsf_short shorts[MOST_SHORTS];
+    size_t count;
+    do {
+        count = wsf_parser_shorts(&run->parser, shorts, run->way->batch);
+        CHECK(count <= run->way->batch);
+        for (size_t i = 0; i < count; i++) {
+            wsf_event event = {
+                .data = shorts[i].data, .size = shorts[i].size, .opcode = shorts[i].opcode};
+            check_event(run, &event);
+            log_event(&event);
+        }
+    } while (count && count == run->way->batch);
+}
+
 /* All that the parser has to say at this point; an error must be said again and again. */
 static void drain(struct run *run)
 {
     wsf_event event;
     int got;
     for (;;) {
+        take_shorts(run);
         memset(&event, SPOILT, sizeof event);
         got = wsf_parser_next(&run->parser, &event);
         if (got != 1)

@@ -23,6 +23,7 @@ struct way {
     size_t window;    /* `min` for wsf_parser_window, which is used when offered; 0 = never */
     int take;         /* blocks are taken, and looked at again when all is over */
     enum place place; /* of each piece that is fed, in memory of exactly its size */
+    size_t batch;     /* how many short messages are asked for at once, up to 3; 0 = none */
 };
 
 extern const struct way ways[];

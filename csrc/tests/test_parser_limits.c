@@ -100,7 +100,7 @@ static void a_large_minimum_makes_room(void)
 {
     static const size_t minima[] = {1000, 300000, 1000000};
     for (size_t i = 0; i < sizeof minima / sizeof *minima; i++) {
-        struct way way = {minima[i], 0, ON_HEAP};
+        struct way way = {minima[i], 0, ON_HEAP, 0};
         wsf_config config = {.server = 1};
         size_t size;
         const uint8_t *stream = frames("82'x'*1000000 82'y'", 1, &size);

@@ -48,6 +48,8 @@ cdef class Decoder:
     cdef int _need_chunk(self) except -1
     cdef int _release_window(self) except -1
     cdef list _events(self, list events)
+    cdef int _add_shorts(self, list events) except -1
+    cdef object _text(self, const uint8_t *data, size_t size, bint ascii)
     cdef object _item(self, wsf_event *event)
     cdef object _take_block(self, size_t size)
 

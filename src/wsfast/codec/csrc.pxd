@@ -55,6 +55,11 @@ cdef extern from "wsf.h":
         uint8_t owned
         uint16_t code
 
+    ctypedef struct wsf_short:
+        const uint8_t *data
+        uint8_t size
+        uint8_t opcode
+
     ctypedef struct wsf_parser:
         uint8_t *message
         size_t message_room
@@ -64,6 +69,7 @@ cdef extern from "wsf.h":
     void wsf_parser_clear(wsf_parser *parser)
     void wsf_parser_feed(wsf_parser *parser, uint8_t *data, size_t size)
     int wsf_parser_next(wsf_parser *parser, wsf_event *event)
+    size_t wsf_parser_shorts(wsf_parser *parser, wsf_short *messages, size_t room)
     void wsf_parser_take(wsf_parser *parser)
     int64_t wsf_parser_window(wsf_parser *parser, uint8_t **data, size_t min)
     void wsf_parser_filled(wsf_parser *parser, size_t size)

@@ -2,6 +2,7 @@ cdef enum:
     WINDOW = 16 * 1024     # bytes that a window has at least
     LARGE = 64 * 1024      # bytes of a message after which another of the kind is expected
     AFTER_LARGE = 4096
+    BATCH = 64             # short messages that are parsed at once
 
 cdef void *resize_block(void *block, size_t size) noexcept:
     """The parser's allocation hook: a block is the content of a bytes object of that size."""
@@ -186,6 +187,7 @@ cdef class Decoder:
         cdef object item
         try:
             while True:
+                self._add_shorts(events)
                 got = wsf_parser_next(&self.parser, &event)
                 if got <= 0:
                     break
@@ -203,6 +205,40 @@ cdef class Decoder:
             events.append(Failure(wsf_error_close_code(got), wsf_error_text(got).decode()))
         return events
 
+    cdef int _add_shorts(self, list events) except -1:
+        cdef wsf_short shorts[BATCH]
+        cdef size_t count = BATCH, i
+        while count == BATCH:
+            count = wsf_parser_shorts(&self.parser, shorts, BATCH)
+            for i in range(count):
+                self.message_bytes += shorts[i].size
+                if shorts[i].opcode == WSF_BINARY:
+                    events.append(
+                        PyBytes_FromStringAndSize(<const char *>shorts[i].data, shorts[i].size)
+                    )
+                    continue
+                text = self._text(
+                    shorts[i].data, shorts[i].size, wsf_is_ascii(shorts[i].data, shorts[i].size)
+                )
+                if text is None:
+                    return 0
+                events.append(text)
+            if count:
+                self.large = False
+        return 0
+
+    cdef object _text(self, const uint8_t *data, size_t size, bint ascii):
+        """None, and the stream has failed, if it is no UTF-8."""
+        if ascii:
+            text = PyUnicode_New(size, 127)
+            memcpy(PyUnicode_1BYTE_DATA(text), data, size)
+            return text
+        try:
+            return PyUnicode_DecodeUTF8(<const char *>data, size, NULL)
+        except UnicodeDecodeError:
+            wsf_parser_fail(&self.parser, WSF_ERR_TEXT_UTF8)
+            return None
+
     cdef object _item(self, wsf_event *event):
         if event.compressed:
             self.control = True
@@ -211,15 +247,10 @@ cdef class Decoder:
         if event.opcode == WSF_TEXT:
             self.message_bytes += event.size
             self.large = event.owned and event.size >= LARGE
-            if event.ascii or not event.checked and wsf_is_ascii(event.data, event.size):
-                text = PyUnicode_New(event.size, 127)
-                memcpy(PyUnicode_1BYTE_DATA(text), event.data, event.size)
-                return text
-            try:
-                return PyUnicode_DecodeUTF8(<const char *>event.data, event.size, NULL)
-            except UnicodeDecodeError:
-                wsf_parser_fail(&self.parser, WSF_ERR_TEXT_UTF8)
-                return None
+            return self._text(
+                event.data, event.size,
+                event.ascii or not event.checked and wsf_is_ascii(event.data, event.size),
+            )
         if event.opcode == WSF_BINARY:
             self.message_bytes += event.size
             self.large = event.owned and event.size >= LARGE
