@@ -35,6 +35,9 @@ cdef class Decoder:
     cdef object chunk          # bytearray
     cdef object chunk_view     # memoryview of it that is never lent, so nobody can release it
     cdef Py_ssize_t room       # bytes that may be received: what get_buffer() offered
+    cdef uint8_t *source       # where that is
+    cdef Py_ssize_t near_size  # bytes of the buffer that was lent to target()
+    cdef bint much             # at least so many have come last
     cdef bint in_message       # and whether that was the memory of the message being received
     cdef _Window window
     cdef object window_view    # the memoryview handed out last, if it was of a window
@@ -42,7 +45,7 @@ cdef class Decoder:
     cdef readonly bint control
     cdef readonly Py_ssize_t message_bytes
 
-    cdef uint8_t *target(self, Py_ssize_t *size) except NULL
+    cdef uint8_t *target(self, Py_ssize_t *size, uint8_t *near, Py_ssize_t near_size) except NULL
     cdef list arrived(self, Py_ssize_t size)
     cdef Py_ssize_t _offer(self, uint8_t **data) noexcept
     cdef int _need_chunk(self) except -1

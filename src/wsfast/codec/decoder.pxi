@@ -67,7 +67,7 @@ cdef class Decoder:
     @cython.critical_section
     def get_buffer(self):
         cdef Py_ssize_t size
-        cdef uint8_t *data = self.target(&size)
+        cdef uint8_t *data = self.target(&size, NULL, 0)
         if not self.in_message:
             return self.chunk_view[:size]
         cdef _Window window = _Window()
@@ -84,20 +84,29 @@ cdef class Decoder:
             raise ValueError(f"size: {size} bytes were not received into get_buffer()")
         return self.arrived(size)
 
-    cdef uint8_t *target(self, Py_ssize_t *size) except NULL:
-        """As get_buffer()."""
+    cdef uint8_t *target(self, Py_ssize_t *size, uint8_t *near, Py_ssize_t near_size) except NULL:
+        """As get_buffer(). As long as little comes at a time, that is `near`, which need not live
+        any longer than until arrived(), and the decoder has no buffer of its own."""
         cdef uint8_t *data
         self._release_window()
         size[0] = self._offer(&data)
         self.in_message = size[0] > 0
         if not self.in_message:
-            self._need_chunk()
-            data = <uint8_t *>PyByteArray_AS_STRING(self.chunk)
+            if near_size and not self.much:
+                self.chunk = self.chunk_view = None
+                data = near
+                size[0] = near_size
+            else:
+                self._need_chunk()
+                data = <uint8_t *>PyByteArray_AS_STRING(self.chunk)
+                size[0] = self.chunk_size
             # After a large message little more than the next one's header is received here, since
             # all of it that is has to be copied.
-            size[0] = min(self.chunk_size, <Py_ssize_t>AFTER_LARGE) if self.large \
-                else self.chunk_size
-        self.room = size[0]
+            if self.large:
+                size[0] = min(size[0], <Py_ssize_t>AFTER_LARGE)
+            self.source = data
+        self.near_size = near_size
+        self.room = 0 if near_size else size[0]  # who lends a buffer does not call received()
         return data
 
     cdef list arrived(self, Py_ssize_t size):
@@ -110,7 +119,8 @@ cdef class Decoder:
             self._release_window()
             wsf_parser_filled(&self.parser, size)
         elif size:
-            wsf_parser_feed(&self.parser, <uint8_t *>PyByteArray_AS_STRING(self.chunk), size)
+            self.much = size >= self.near_size
+            wsf_parser_feed(&self.parser, self.source, size)
         return self._events(events)
 
     @cython.critical_section

@@ -52,6 +52,7 @@ cdef extern from *:
 
 cdef enum:
     LONGEST_POLL = 1000 * 1000  # milliseconds
+    NEAR = 16 * 1024
 
 
 def join(list lists not None):
@@ -133,10 +134,13 @@ cdef class Receiver:
 
     cdef list _receive(self, deadline):
         """The events of the next chunk; None at the end of the stream."""
+        # Lies on the stack of who reads: only what bytes have come into costs memory, and a quiet
+        # connection has no buffer of its own.
+        cdef uint8_t near[NEAR]
         cdef Py_ssize_t size
         cdef uint8_t *target
         if self.stream is None:
-            target = self.decoder.target(&size)
+            target = self.decoder.target(&size, near, NEAR)
             if self.cipher is None:
                 size = self._recv(target, size, deadline)
             else:
