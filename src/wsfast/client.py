@@ -107,6 +107,9 @@ def _options(options: Mapping[str, Any] | None, more: Mapping[str, Any]) -> Clie
     if options is not None and not isinstance(options, Mapping):
         raise TypeError(f"options must be a mapping, not {type(options).__name__}")
     given = dict(options or {})
+    for name in given:
+        if not isinstance(name, str):
+            raise TypeError(f"the name of an option must be a str, not {name!r:.60}")
     for name in given.keys() & more.keys():
         raise TypeError(f"option {name!r} is given twice")
     given.update(more)
