@@ -120,7 +120,7 @@ class MessageChannel(Channel[Message]):
             return _message(reader.take()), True
         if self._connection.input_ended:
             return self._end()
-        reader.start_stand_in()  # who only polls never waits
+        reader.ask()  # who only polls never waits
         return None
 
     def _end(self) -> Taken:

@@ -2,16 +2,16 @@
 
 import asyncio
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from channel_waiting import WAIT, count, until_waiting
+from client_waiting import reads, until
 from raw_peers import CLOSE, PONG, TEXT, close_frame, frame
 
 from wsfast.channel import select
-from wsfast.client import Client, Message
+from wsfast.client import Message
 from wsfast.protocol.errors import PongTimeout
 
 FOREVER = 3600.0
@@ -28,24 +28,6 @@ def nothing_comes_later(monkeypatch: pytest.MonkeyPatch) -> None:
 pytestmark = pytest.mark.usefixtures("nothing_comes_later")
 
 
-def until_reading(client: Client) -> None:
-    """Returns once somebody waits for bytes."""
-    tick = threading.Event()
-    deadline = time.monotonic() + WAIT
-    reader = client._connection.reader
-    while reader.receiver is None or not reader.receiver.in_recv:
-        assert time.monotonic() < deadline
-        tick.wait(0.001)
-
-
-def until_done(condition: Any) -> None:
-    tick = threading.Event()
-    deadline = time.monotonic() + WAIT
-    while not condition():
-        assert time.monotonic() < deadline
-        tick.wait(0.001)
-
-
 def texts(*words: str) -> bytes:
     return b"".join(frame(TEXT, word.encode()) for word in words)
 
@@ -58,7 +40,7 @@ def test_what_a_cancelled_task_gives_back_reaches_a_thread_that_waits_in_receive
 
     async def main() -> None:
         first = pool.submit(channel.receive)
-        until_reading(client)
+        until(lambda: reads(client))
         task = asyncio.create_task(channel.areceive())
         while not count(channel)[0]:
             await asyncio.sleep(0)
@@ -84,7 +66,7 @@ def test_what_was_given_back_comes_first(dial_client: Any) -> None:
         while not count(channel)[0]:
             await asyncio.sleep(0)
         peer.send(texts("first", "second", "third"))
-        until_done(lambda: len(channel) == 2)
+        until(lambda: len(channel) == 2)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -106,7 +88,7 @@ def test_what_was_given_back_survives_the_end(dial_client: Any) -> None:
             await asyncio.sleep(0)
         peer.send(texts("last"))
         peer.sock.close()
-        until_done(lambda: channel.closed)
+        until(lambda: channel.closed)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -129,7 +111,7 @@ def test_a_message_is_served_to_who_begins_to_wait_while_a_close_arrives(
         if not waited:
             waited.append(True)
             peer.send(texts("question") + close_frame(4000))
-            until_done(lambda: client._connection._protocol.unsettled)
+            until(lambda: client._connection._protocol.unsettled)
         listen()
 
     monkeypatch.setattr(channel, "_before_waiting", late)
@@ -140,12 +122,29 @@ def test_a_message_is_served_to_who_begins_to_wait_while_a_close_arrives(
     assert peer.read_frame().code == 4000
 
 
+def test_who_begins_to_wait_while_the_connection_ends_is_told(
+    dial_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, peer = dial_client()
+    channel = client.channel()
+    assert select([channel.case_receive()], default=True).default  # so a stand-in reads
+    listen = client._connection.reader.listen
+
+    def late() -> None:
+        peer.sock.close()
+        assert client._connection.wait_ended(WAIT)
+        listen()
+
+    monkeypatch.setattr(channel, "_before_waiting", late)
+    assert select([channel.case_receive()], timeout="10s").ok is False
+
+
 def test_who_waits_is_told_at_once_that_the_peer_closes(
     dial_client: Any, pool: ThreadPoolExecutor
 ) -> None:
     client, peer = dial_client(close_timeout="1h")
     waiting = pool.submit(select, [client.channel().case_receive()])
-    until_reading(client)
+    until(lambda: reads(client))
     peer.send(close_frame(4000, b"enough"))
     assert waiting.result(WAIT).ok is False
     assert (client.close_code, client.close_reason) == (4000, "enough")
@@ -157,7 +156,7 @@ def test_who_waits_is_told_at_once_that_the_peer_has_answered_our_close(
 ) -> None:
     client, peer = dial_client(close_timeout="1h")
     waiting = pool.submit(select, [client.channel().case_receive()])
-    until_reading(client)
+    until(lambda: reads(client))
     closing = pool.submit(client.close, 4001)
     assert peer.read_frame().opcode == CLOSE
     peer.send(close_frame(4001))
@@ -185,7 +184,7 @@ def test_what_an_answered_peer_sends_can_be_answered_before_its_close(
     client, peer = dial_client()
     channel = client.channel()
     waiting = pool.submit(select, [channel.case_receive()])
-    until_reading(client)
+    until(lambda: reads(client))
     peer.send(texts("question") + close_frame(1000))
     assert waiting.result(WAIT).value.data == "question"
     client.send("answer")
@@ -200,7 +199,7 @@ def test_a_select_is_read_for_after_a_ping_was_interrupted(
     client, peer = dial_client()
     channel = client.channel()
     plain = pool.submit(channel.receive)
-    until_reading(client)
+    until(lambda: reads(client))
     arrived = client._connection.reader._arrived
     wait = arrived.wait
 
@@ -225,7 +224,7 @@ def test_a_receive_is_read_for_after_another_was_interrupted(
     client, peer = dial_client()
     channel = client.channel()
     reading = pool.submit(channel.receive)
-    until_reading(client)
+    until(lambda: reads(client))
     reader = client._connection.reader
     woken = threading.Event()
     wait = reader._arrived.wait
@@ -237,10 +236,10 @@ def test_a_receive_is_read_for_after_another_was_interrupted(
 
     monkeypatch.setattr(reader._arrived, "wait", interrupted)
     unlucky = pool.submit(channel.receive)
-    until_done(lambda: reader.waiting == 1)
+    until(lambda: reader.waiting == 1)
     monkeypatch.setattr(reader._arrived, "wait", wait)
     waiting = pool.submit(channel.receive)
-    until_done(lambda: reader.waiting == 2)
+    until(lambda: reader.waiting == 2)
     peer.send(texts("one"))
     assert reading.result(WAIT)[0].data == "one"
     with pytest.raises(KeyboardInterrupt):
@@ -290,7 +289,7 @@ def test_a_ping_that_gives_up_leaves_who_waits_alone(
 ) -> None:
     client, peer = dial_client()
     waiting = pool.submit(select, [client.channel().case_receive()])
-    until_reading(client)
+    until(lambda: reads(client))
     with pytest.raises(PongTimeout):
         client.ping(timeout=1)
     peer.send(texts("message"))

@@ -82,6 +82,7 @@ class Reader(Taker):
         self._stream: Stream | None = None
         self._dropping = False  # we have closed, and nobody takes what comes
         self._draining = False  # the peer has closed, and something for it is still to be sent
+        self._asked = False  # somebody who does not wait has taken all there is, and wants more
         self._waiting_for_role = 0  # of those who wait, who wants nothing else
         self.watch: Callable[[], bool] = _nobody
         """Called with the lock held when something can be taken, once `listen` has been called:
@@ -170,6 +171,7 @@ class Reader(Taker):
         connection any more; a cycle would keep it until the garbage is collected."""
         self._stream = self.receiver = None
         self._arm = self._on_idle = nothing
+        self.watch()  # somebody may have begun to wait, and not have called `listen` yet
         self.watch = _nobody
 
     def check_stand_in(self, now: float) -> None:
@@ -193,6 +195,13 @@ class Reader(Taker):
     def _try_later(self) -> None:
         self.stand_in_due = time.monotonic() + STAND_IN
         self._arm()
+
+    def ask(self) -> None:
+        """Says that somebody wants more than there is, and comes back for it rather than wait."""
+        if self._protocol.unsettled and not self.promised:
+            self._asked = True
+            self._arrived.notify_all()
+        self.start_stand_in()
 
     # -------------------------------------------------------------- with the reading role
 
@@ -368,16 +377,17 @@ class Reader(Taker):
     def _settle_late(self) -> None:
         """Settles, unless the application does so within `ANSWER` or wants the reading role."""
         with self._lock:
-            if not self._watched_in_vain() and self._arrived.wait_for(
-                lambda: self.waiting or not self._protocol.unsettled, ANSWER
-            ):
-                return
-        self.settle()
+            self._arrived.wait_for(
+                lambda: self.waiting or self._wanted_more() or not self._protocol.unsettled, ANSWER
+            )
+            settle = not self.waiting
+        if settle:
+            self.settle()
 
-    def _watched_in_vain(self) -> bool:
-        """With the lock held: whether somebody waits, and nobody has just been handed something."""
+    def _wanted_more(self) -> bool:
+        """With the lock held: whether the application has had its chance to answer."""
         self.watching = self.watching and self.watch()
-        return self.watching and not self.promised
+        return self._asked or (self.watching and not self.promised)
 
     # -------------------------------------------------------------- from any thread
 
