@@ -5,6 +5,7 @@ import queue
 import random
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -186,4 +187,23 @@ def test_a_system_without_threads_is_tried_again(
         timers.call_at(0, lambda: called.put(1))
     timers.call_at(0, lambda: called.put(2))
     assert [called.get(timeout=WAIT), called.get(timeout=WAIT)] == [1, 2]
+    join(timers)
+
+
+def test_what_was_called_is_not_kept_while_the_next_is_waited_for(timers: Timers) -> None:
+    class Connection:
+        def on_timer(self) -> None:
+            called.set()
+
+    called = threading.Event()
+    waited_for = threading.Event()
+    connection = Connection()
+    gone = weakref.ref(connection, lambda _: waited_for.set())
+    later = timers.call_at(time.monotonic() + FAR, waited_for.set)
+    timers.call_at(time.monotonic(), connection.on_timer)
+    del connection
+    assert called.wait(WAIT)
+    assert waited_for.wait(WAIT)
+    assert gone() is None
+    timers.cancel(later)
     join(timers)

@@ -94,6 +94,7 @@ class Timers:
             except Exception:
                 # Without this thread no connection of the process would keep its deadlines.
                 logger.exception("the callback of a timer failed")
+            del timer  # which would keep its connection while the next one is waited for
 
     def _next(self) -> Timer | None:
         """Waits for the next timer that is due; None when there are none left."""
