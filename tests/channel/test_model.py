@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from channel_model import CLOSED, Case, Model, Operation, Outcome
 from channel_waiting import WAIT, count, until_waiting
 from hypothesis import settings
@@ -19,6 +20,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from wsfast.channel import Channel, ChannelClosed, Selected, aselect, select
+
+# To look for the shortest way to a failure takes a while.
+pytestmark = pytest.mark.timeout(600)
 
 CHANNELS = 3
 PATIENCE = f"{WAIT}s"
@@ -50,11 +54,14 @@ class Channels(RuleBasedStateMachine):
         self.values = itertools.count()
 
     def teardown(self) -> None:
-        if hasattr(self, "loop"):
+        if not hasattr(self, "loop"):
+            return
+        try:
             for number in range(CHANNELS):
                 self.close(number)
             assert not self.model.waiting
             self.settle()
+        finally:
             self.loop.close()
 
     # -------------------------------------------------------------- what is done
@@ -103,6 +110,7 @@ class Channels(RuleBasedStateMachine):
         if self.model.outcomes(operation):
             assert task.done()
             self.done(operation, task.result())
+            self.settle()  # another task may have been served, and has gone on
         else:
             self.wait(Started(operation, task))
 
@@ -252,5 +260,5 @@ def in_thread(act: Callable[[], Outcome]) -> "Future[Outcome]":
     return end
 
 
-Channels.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Channels.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestChannels = Channels.TestCase

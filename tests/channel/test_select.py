@@ -112,6 +112,15 @@ def test_no_select_receives_what_it_sends(pool: ThreadPoolExecutor) -> None:
     assert count(channel) == (0, 0)
 
 
+def test_at_the_end_neither(pool: ThreadPoolExecutor) -> None:
+    channel = new()
+    waiting = pool.submit(select, [channel.case_send(1), channel.case_receive()])
+    until_waiting(channel, 1, 1)
+    channel.close()
+    assert waiting.result(WAIT) == Selected(channel)
+    assert len(channel) == 0
+
+
 def test_a_channel_may_stand_in_several_cases(pool: ThreadPoolExecutor) -> None:
     channel = new()
     waiting = pool.submit(select, [channel.case_receive() for _ in range(3)])

@@ -114,7 +114,9 @@ class Channel(Generic[T]):
         """
         with self._lock:
             self._closed = True
-            self._serve()
+            # Not by `_serve`: it would let a select receive what it wants to send itself.
+            while self._receivers:
+                self._hand_to(self._receivers, None, False)
             while self._senders:
                 self._hand_to(self._senders, None, False)
 
