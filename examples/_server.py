@@ -7,8 +7,10 @@ import itertools
 import json
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import wsfast
 from wsfast.server import Connection, serve
@@ -21,7 +23,7 @@ def run(main: Callable[[str], bool], path: str) -> None:
     """
     if len(sys.argv) > 1:
         sys.exit(not main(sys.argv[1]))
-    with serve(by_path, "localhost", 0) as server:
+    with serve(by_path, "localhost", 0, **OPTIONS) as server:
         succeeded = main(f"ws://localhost:{server.port}/{path}")
     sys.exit(not succeeded)
 
@@ -132,12 +134,72 @@ def headers(connection: Connection) -> None:
     echo(connection)
 
 
+def pinging(connection: Connection) -> None:
+    """Echoes, and sends a ping before each answer."""
+    for message in connection:
+        connection.ping()
+        connection.send(message)
+
+
+class Room(Group):
+    """Members who see each other by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+
+rooms: defaultdict[str, Room] = defaultdict(Room)
+
+
+def chat_rooms(connection: Connection) -> None:
+    """As the chat, in as many rooms as there are names for."""
+    name, room = "", Room()
+    try:
+        for text in connection:
+            message = json.loads(text)
+            if message["type"] == "join":
+                name, room = message["name"], rooms[message["room"]]
+                room.add(connection)
+                room.names.append(name)
+                room.send(type="joined", name=name, members=room.names)
+            elif message["type"] == "say":
+                room.send(type="said", name=name, text=message["text"])
+    finally:
+        room.remove(connection)
+        if name in room.names:
+            room.names.remove(name)
+
+
+STARTS = {"BTC-USD": 50_000.0, "ETH-USD": 3_000.0}
+
+
+def prices(connection: Connection) -> None:
+    """Sends three prices for each symbol that is asked for, with a pause before the last, and
+    closes: its market has short hours."""
+    symbols = json.loads(connection.receive())["symbols"]
+    for step in range(3):
+        if step == 2:
+            with suppress(TimeoutError):
+                connection.receive(0.3)  # so that pings are answered meanwhile
+        for symbol in symbols:
+            connection.send(json.dumps({"symbol": symbol, "value": STARTS[symbol] + step}))
+    connection.close(1000, "the market has closed")
+    connection.run(None)
+
+
+OPTIONS: dict[str, Any] = {"protocols": ["graphql-ws"], "compression": "context_takeover"}
+"""What clients may ask for."""
+
 HANDLERS = {
     "chat": chat,
     "game": game,
     "unstable": unstable,
     "heartbeat": heartbeat,
     "headers": headers,
+    "pinging": pinging,
+    "prices": prices,
+    "rooms": chat_rooms,
 }
 
 
@@ -147,7 +209,8 @@ def by_path(connection: Connection) -> None:
 
 
 if __name__ == "__main__":
-    with serve(by_path, "localhost", int(sys.argv[1]) if len(sys.argv) > 1 else 0) as server:
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    with serve(by_path, "localhost", port, **OPTIONS) as server:
         for path in ["echo", *HANDLERS]:
             print(f"ws://localhost:{server.port}/{path}")
         with suppress(KeyboardInterrupt):

@@ -3,10 +3,9 @@
 The failing addresses are made here; the one that works is the server's.
 """
 
-import socket
 import threading
-from contextlib import contextmanager
 
+from _failing import no_server, no_tls_server, silent_server
 from _server import run
 
 import wsfast
@@ -50,38 +49,6 @@ def attempt(url: str, **options) -> str:
         closed.wait()
     print("Outcome:", outcome, end="\n\n")
     return outcome
-
-
-@contextmanager
-def silent_server():
-    """Listens, and never says a word."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield f"ws://127.0.0.1:{listener.getsockname()[1]}"
-
-
-@contextmanager
-def no_server():
-    """A port that is taken, so that nobody else can start to listen there."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        yield f"ws://127.0.0.1:{sock.getsockname()[1]}"
-
-
-@contextmanager
-def no_tls_server():
-    """Answers the TLS handshake with something else."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def answer():
-            sock, _ = listener.accept()
-            with sock:
-                sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-                sock.recv(65536)
-
-        thread = threading.Thread(target=answer)
-        thread.start()
-        yield f"wss://127.0.0.1:{listener.getsockname()[1]}"
-        thread.join()
 
 
 def main(url: str) -> bool:

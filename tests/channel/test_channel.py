@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -253,3 +254,17 @@ def test_a_channel_cannot_leave_its_process() -> None:
 
     with pytest.raises(TypeError):
         pickle.dumps(Channel())
+
+
+def test_a_generator_that_delegates_to_a_channel_does_not_close_it() -> None:
+    def values() -> Iterator[int]:
+        yield from channel
+
+    channel: Channel[int] = Channel(3)
+    for value in range(3):
+        channel.send(value)
+    for value in values():
+        if value == 1:
+            break
+    assert not channel.closed
+    assert next(channel) == 2

@@ -215,3 +215,16 @@ def test_a_block_that_raises_closes_with_1011(pair: Any) -> None:
         raise ZeroDivisionError
     assert server.wait_ended(10)
     assert server.close_code == 1011
+
+
+def test_leaving_an_iteration_loses_nothing_and_closes_nothing(client: Client) -> None:
+    for text in "one", "two", "three":
+        client.send(text)
+    for message in client:
+        if message.data == "two":
+            break
+    messages = iter(client)
+    assert next(messages) == Message("text", "three")
+    messages.close()
+    client.send("four")
+    assert client.channel().receive(WAIT) == (Message("text", "four"), True)

@@ -75,6 +75,47 @@ EXPECTED = {
         " wss://internal.example.com\n",
         "ws://localhost/: refused by a security policy: localhost has no address of the public",
     ),
+    "client_messages": (
+        "echo",
+        "Type: text\nData: Hello, Server!\nRound trip: ",
+        "Text: {'type': 'subscribe', 'channel': 'orders'}\nBytes: b'\\x01\\x02\\x03'\n",
+        "Bytes: b'sent as bytes'\nClosed: 1000\n",
+    ),
+    "client_options": (
+        "headers",
+        "Error: unknown option 'read_limits'; did you mean 'read_limit'?\n",
+        "Error: read_timeout: '30' is not a duration",
+        "Subprotocol: graphql-ws\nCompressed: True\n",
+        'The server has seen: {"Authorization": "accepted", "X-Custom": "value"}\n',
+        "Received: 11000 characters\n",
+    ),
+    "client_chat": (
+        "rooms",
+        "join the lobby\n",
+        "Ada hears  Ben: Hello, I am Ben\n",
+        "Ben hears  Ada: Hello, I am Ada\n",
+        "Ben has left: 1000\n",
+    ),
+    "client_prices": (
+        "prices",
+        "BTC-USD: 50000.00\nETH-USD: 3000.00\n",
+        "Quiet, but alive\nBTC-USD: 50002.00\n",
+        "ETH-USD: 3002.00\nClosed: 1000 the market has closed\n",
+    ),
+    "client_errors": (
+        "echo",
+        "Connected, and closed: 1000\n",
+        "Temporary error: connection refused by 127.0.0.1",
+        "Temporary error: timeout: ",
+        "Temporary error: TLS: ",
+        "Error: http:// is not a WebSocket scheme",
+        "Access denied: not allowed by a security policy: websocket.connect\n",
+        "Access denied: not allowed by a security policy: websocket.connect.url wss://example.com\n",
+    ),
+    "client_complete": (
+        "pinging",
+        "Received ping\nReceived: Hello\nServer closed connection: 1000 \nConnection closed\n",
+    ),
     "pool": ("echo", "Max connections reached\n", "Sent to 5 connections\n", ": Hello, pool\n"),
 }
 
@@ -97,15 +138,14 @@ def check(result: "subprocess.CompletedProcess[str]", *expected: str) -> None:
 
 
 @pytest.fixture
-def handler() -> Callable[..., object]:
-    """The server of the examples, in a state of its own."""
+def start_examples_server(start_server: Callable[..., Any]) -> Callable[..., str]:
+    """Starts the server of the examples, in a state of its own; its URL."""
     spec = importlib.util.spec_from_file_location("examples_server", EXAMPLES / "_server.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    by_path: Callable[..., object] = module.by_path
-    return by_path
+    return lambda scheme="ws": str(start_server(module.by_path, scheme, **module.OPTIONS).url)
 
 
 def test_all_are_tested_and_listed() -> None:
@@ -124,22 +164,17 @@ def test_with_its_own_server(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_against_an_address(
-    name: str, start_server: Callable[..., Any], handler: Callable[..., object]
-) -> None:
+def test_against_an_address(name: str, start_examples_server: Callable[..., str]) -> None:
     path, *expected = EXPECTED[name]
-    check(run_example(name, start_server(handler).url + path), *expected)
+    check(run_example(name, start_examples_server() + path), *expected)
 
 
 def test_over_tls(
-    start_server: Callable[..., Any],
-    handler: Callable[..., object],
-    certificates: Any,
-    tmp_path: Path,
+    start_examples_server: Callable[..., str], certificates: Any, tmp_path: Path
 ) -> None:
     authority = tmp_path / "ca.pem"
     certificates.authority.cert_pem.write_to_path(authority)
-    url = start_server(handler, "wss").url
+    url = start_examples_server("wss")
     check(run_example("echo", url, SSL_CERT_FILE=str(authority)), "Echo: Hello, Echo!\n")
 
 

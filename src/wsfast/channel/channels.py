@@ -5,6 +5,7 @@ import sys
 import threading
 import weakref
 from collections import OrderedDict, deque
+from collections.abc import Iterator
 from typing import Any, Generic, TypeVar, cast
 
 from wsfast.channel.selection import Case, Receive, Send, Taken, await_, wait
@@ -152,8 +153,8 @@ class Channel(Generic[T]):
             return value, ok
         return taken
 
-    def __iter__(self) -> "Channel[T]":
-        return self
+    def __iter__(self) -> Iterator[T]:
+        return _Values(self)
 
     def __next__(self) -> T:
         taken: tuple[Any, bool] = self.receive()
@@ -266,6 +267,17 @@ class Channel(Generic[T]):
     def _check_sendable(self) -> None:
         if not self._sendable:
             raise TypeError("this channel is only for receiving")
+
+
+class _Values(Iterator[T]):
+    """What a channel yields. Not the channel itself: a generator that delegates to an iterator
+    closes it, if it can be, when it is closed itself."""
+
+    def __init__(self, channel: Channel[T]) -> None:
+        self._channel = channel
+
+    def __next__(self) -> T:
+        return next(self._channel)
 
 
 _channels: "weakref.WeakSet[Channel[Any]]" = weakref.WeakSet()
