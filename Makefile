@@ -36,7 +36,7 @@ lint: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Style, types, stubs, layers
 	$(say) 'mypy'
 	$(py) -m mypy --strict src
 	$(py) -m mypy.stubtest --mypy-config-file pyproject.toml wsfast.codec \
-		wsfast.system._cipher wsfast.threads._sender wsfast.threads._receiver
+		wsfast.aio._endpoint wsfast.system._cipher wsfast.threads._sender wsfast.threads._receiver
 	$(say) 'import-linter'
 	$(VENV)/bin/lint-imports --no-logo
 

@@ -23,7 +23,7 @@ CSRC = [
 HEADERS = ["csrc/mask.h", "csrc/wsf.h"]
 CODEC = glob("src/wsfast/codec/*.p[xyd]*")
 SYSTEM = [*glob("src/wsfast/system/*.pxd"), "src/wsfast/system/sockets.h"]
-DRIVERS = glob("src/wsfast/threads/*.pxd")
+DRIVERS = [*glob("src/wsfast/threads/*.pxd"), *glob("src/wsfast/aio/*.px[di]")]
 
 MSVC_FLAGS = ["/O2", "/std:c11"]
 UNIX_FLAGS = ["-O3", "-std=c11", "-fvisibility=hidden", "-Wall", "-Wextra"]
@@ -83,6 +83,7 @@ setup(
             include_dirs=["csrc"],
             depends=[*HEADERS, *CODEC],
         ),
+        driver("aio._endpoint"),
         driver("system._cipher"),
         driver("threads._sender"),
         driver("threads._receiver"),

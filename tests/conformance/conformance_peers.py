@@ -1,8 +1,9 @@
-"""What the echo client and the echo server have in common."""
+"""What the echo clients and the echo servers have in common."""
 
 import contextlib
 from typing import Any
 
+from wsfast import aio
 from wsfast.protocol.errors import ConnectionClosed
 from wsfast.server import Connection
 
@@ -20,3 +21,16 @@ def echo(connection: Connection) -> None:
     with contextlib.suppress(ConnectionClosed):
         for message in connection:
             connection.send(message)
+
+
+async def echo_aio(connection: aio.Connection) -> None:
+    """The same on asyncio."""
+    with contextlib.suppress(ConnectionClosed):
+        async for message in connection:
+            await connection.send(message)
+
+
+def send_back(connection: aio.Connection, message: str | bytes) -> None:
+    """The same as a callback."""
+    with contextlib.suppress(ConnectionClosed):
+        connection.send_nowait(message)

@@ -23,8 +23,20 @@ AGENT = "wsfast"
 LARGEST = ["1[23].*.9", "1[23].*.10", "1[23].*.1[3-8]"]
 """Patterns of the cases that compress the largest messages."""
 
-ROLES = ("client", "callbacks", "server")
-"""The client of `wsfast.threads`, that of the ID API, the server."""
+CLIENTS = {
+    "client": "threads",
+    "callbacks": "callbacks",
+    "aio-client": "aio",
+    "aio-callbacks": "aio-callbacks",
+}
+"""For each role that is a client, what `echo_client.py` calls it."""
+
+SERVERS = {"server": "threads", "aio-server": "aio"}
+"""For each that is a server, what `echo_server.py` calls it."""
+
+ROLES = ("client", "callbacks", "server", "aio-client", "aio-callbacks", "aio-server")
+"""The client of `wsfast.threads`, that of the ID API, the server; on asyncio the client by
+iteration and by `on_message`, and the server."""
 
 GRADES = ("OK", "INFORMATIONAL", "NON-STRICT", "UNIMPLEMENTED", "FAILED")
 """The suite has more, all of which are failures."""
@@ -92,11 +104,10 @@ def run(
     """
     folder.mkdir(parents=True)
     deadline = time.monotonic() + selection.limit
-    if role == "server":
-        _run_server(suite, selection, folder, on_case, deadline)
+    if role in SERVERS:
+        _run_server(SERVERS[role], suite, selection, folder, on_case, deadline)
     else:
-        api = {"client": "threads", "callbacks": "callbacks"}[role]
-        _run_client(api, suite, selection, folder, on_case, deadline)
+        _run_client(CLIENTS[role], suite, selection, folder, on_case, deadline)
     index = folder / "index.json"
     if not index.is_file():
         raise SuiteFailed(f"no results; what was printed is in {folder}")
@@ -125,13 +136,14 @@ def _run_client(
 
 
 def _run_server(
+    api: str,
     suite: Suite,
     selection: Selection,
     folder: Path,
     on_case: Callable[[str], object],
     deadline: float,
 ) -> None:
-    command = [sys.executable, str(HERE / "echo_server.py")]
+    command = [sys.executable, str(HERE / "echo_server.py"), api]
     with _program(command, folder / "server.log") as server:
         url = f"ws://127.0.0.1:{server.port(deadline)}"
         spec = _spec(folder, selection, servers=[{"agent": AGENT, "url": url}])

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import aio_bridge
 import pytest
 from interop_common import listen
 from interop_link import Linker
@@ -132,6 +133,7 @@ def no_timers(monkeypatch: pytest.MonkeyPatch) -> None:
     """No timer of ours ends a connection here, so that nothing passes because one does."""
     monkeypatch.setattr("wsfast.protocol.connection.LINGER", AN_HOUR)
     monkeypatch.setattr("wsfast.threads.reader.STAND_IN", AN_HOUR)
+    monkeypatch.setattr("wsfast.aio.driver.ANSWER", AN_HOUR)
 
 
 @pytest.fixture(params=["127.0.0.1", "::1", "localhost"])
@@ -184,9 +186,14 @@ class IDClient:
         assert self.errors == []
         return ending
 
+    def release(self) -> None:
+        """What is left is done by itself."""
+
 
 class ThreadsClient:
     """A client by `wsfast.threads`."""
+
+    connection: Any
 
     def __init__(self, url: str, **options: Any) -> None:
         self.connection = connect(parse_url(url), client_options(**options))
@@ -210,9 +217,32 @@ class ThreadsClient:
         assert self.connection.close_code is not None
         return self.connection.close_code, self.connection.close_reason
 
+    def release(self) -> None:
+        """What is left is done by itself."""
+
+
+class AioClient(ThreadsClient):
+    """A client by `wsfast.aio`."""
+
+    def __init__(self, url: str, **options: Any) -> None:
+        self._loop = aio_bridge.Loop()
+        try:
+            self.connection = aio_bridge.connect(self._loop, url, **options)
+        except BaseException:
+            self._loop.close()
+            raise
+
+    def release(self) -> None:
+        self.connection.wait_ended(PATIENCE)
+        self._loop.close()
+
 
 OurClient = IDClient | ThreadsClient
-OUR_CLIENTS: dict[str, type[OurClient]] = {"id-api": IDClient, "threads": ThreadsClient}
+OUR_CLIENTS: dict[str, type[OurClient]] = {
+    "id-api": IDClient,
+    "threads": ThreadsClient,
+    "aio": AioClient,
+}
 
 
 @dataclass
@@ -228,7 +258,7 @@ class Session:
         return self.peer.report(self.token)
 
 
-@pytest.fixture(params=["id-api", "threads"])
+@pytest.fixture(params=["id-api", "threads", "aio"])
 def dial(
     request: pytest.FixtureRequest, peer: Peer, certificates: Any
 ) -> Iterator[Callable[..., Session]]:
@@ -250,12 +280,14 @@ def dial(
     yield connect
     for session in sessions:
         session.ours.close(1000, "the test is over")
+        session.ours.release()
 
 
-@pytest.fixture
-def start(certificates: Any) -> Iterator[Callable[..., str]]:
+@pytest.fixture(params=["threads", "aio"])
+def start(request: pytest.FixtureRequest, certificates: Any) -> Iterator[Callable[..., str]]:
     """Starts a server of ours and returns its URL: `start(handler, scheme, host, **options)`."""
-    servers: list[Server] = []
+    servers: list[Server | aio_bridge.Server] = []
+    loop = aio_bridge.Loop() if request.param == "aio" else None
 
     def start(
         handler: Callable[[Connection], object],
@@ -266,13 +298,19 @@ def start(certificates: Any) -> Iterator[Callable[..., str]]:
         options.setdefault("close_timeout", "1h")
         if scheme == "wss":
             options["ssl_context"] = certificates.server
-        server = serve(handler, host, **options)
+        server = (
+            serve(handler, host, **options)
+            if loop is None
+            else aio_bridge.Server(loop, handler, host, **options)
+        )
         servers.append(server)
         return f"{scheme}://{authority(host)}:{server.port}/"
 
     yield start
     for server in servers:
         server.shutdown(timeout=5)
+    if loop is not None:
+        loop.close()
 
 
 @pytest.fixture(params=["client", "server"])

@@ -46,7 +46,7 @@ def test_fragments_from_the_peer(dial, scheme: str) -> None:
     exchange(dial("fragments", scheme).ours)
 
 
-@pytest.mark.parametrize("dial", ["threads"], indirect=True)
+@pytest.mark.parametrize("dial", ["threads", "aio"], indirect=True)
 def test_fragments_to_the_peer(dial, scheme: str) -> None:
     session = dial("echo", scheme)
     for message in MESSAGES:
@@ -63,7 +63,7 @@ def test_pings_from_the_peer(dial, scheme: str) -> None:
     exchange(dial("pings", scheme).ours)
 
 
-@pytest.mark.parametrize("dial", ["threads"], indirect=True)
+@pytest.mark.parametrize("dial", ["threads", "aio"], indirect=True)
 def test_pings_from_the_peer_among_the_messages(dial, scheme: str) -> None:
     ours = dial("pings", scheme, control_messages=True).ours
     for message in MESSAGES:
@@ -73,7 +73,7 @@ def test_pings_from_the_peer_among_the_messages(dial, scheme: str) -> None:
         assert ours.receive() == sent, message
 
 
-@pytest.mark.parametrize("dial", ["threads"], indirect=True)
+@pytest.mark.parametrize("dial", ["threads", "aio"], indirect=True)
 def test_pings_to_the_peer(dial, scheme: str) -> None:
     connection = dial("echo", scheme).ours.connection
     for data in (b"", b"ping", bytes(range(125))):

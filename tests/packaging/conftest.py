@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 LEFTOVERS = shutil.ignore_patterns(
     ".git", ".venv*", ".*_cache", ".hypothesis", ".benchmarks", ".coverage*", "__pycache__",
     "build", "dist", "wheelhouse", "node_modules", "*.egg-info", "*.so", "*.pyd", "_codec.c",
-    "_cipher.c", "_receiver.c", "_sender.c",
+    "_cipher.c", "_endpoint.c", "_receiver.c", "_sender.c",
 )  # fmt: skip
 
 

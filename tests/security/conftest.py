@@ -1,10 +1,12 @@
 """What tests of security policies share: names that mean what a test says, and no policy left."""
 
 import errno
+import os
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import aio_bridge
 import pytest
 from hypothesis import settings
 
@@ -28,19 +30,29 @@ def no_policy_left() -> Iterator[None]:
     security.require_policy(False)
 
 
-@pytest.fixture
-def dial(start_server: Any) -> Iterator[Callable[..., Connection]]:
-    """`dial(url, **options)`: a connection, which is closed after the test, before servers are."""
-    connections: list[Connection] = []
+@pytest.fixture(params=["threads", "aio"])
+def dial(
+    request: pytest.FixtureRequest, start_server: Any
+) -> Iterator[Callable[..., Connection | aio_bridge.Connection]]:
+    """`dial(url, **options)`: a connection by each driver, which is closed after the test, before
+    servers are."""
+    connections: list[Connection | aio_bridge.Connection] = []
+    loop = aio_bridge.Loop() if request.param == "aio" else None
 
-    def open_(url: str, **options: Any) -> Connection:
-        connections.append(connect(parse_url(url), client_options(**options)))
+    def open_(url: str, **options: Any) -> Connection | aio_bridge.Connection:
+        connections.append(
+            connect(parse_url(url), client_options(**options))
+            if loop is None
+            else aio_bridge.connect(loop, url, **options)
+        )
         return connections[-1]
 
     yield open_
     for connection in connections:
         connection.finish()
         assert connection.wait_ended(WAIT)
+    if loop is not None:
+        loop.close()
 
 
 class Names:
@@ -93,6 +105,11 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     wire = Wire()
 
     class Socket(socket.socket):
+        def connect(self, address: Any) -> None:
+            code = self.connect_ex(address)
+            if code:
+                raise OSError(code, os.strerror(code))
+
         def connect_ex(self, address: Any) -> int:
             wire.tried.append(address[0])
             if address[0] in wire.dead:

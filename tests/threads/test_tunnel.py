@@ -1,14 +1,16 @@
 """Connections through proxies: what works, what fails and how, and that nothing is left over."""
 
+import functools
 import queue
 import socket
 import ssl
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import aio_bridge
 import pytest
 from proxy_peers import Asked, HTTPProxy, SOCKSProxy
 from raw_peers import TEXT, RawServer, RawServerPeer, field, frame
@@ -38,6 +40,17 @@ SOCKS = ["socks4", "socks4a", "socks5", "socks5h"]
 Dialer = Callable[..., Connection]
 StartProxy = Callable[..., tuple[dict[str, Any], Asked]]
 StartRaw = Callable[..., RawServer]
+
+
+@pytest.fixture(params=["threads", "aio"])
+def dial(request: pytest.FixtureRequest, dial: Dialer) -> Iterator[Dialer]:
+    """By both drivers."""
+    if request.param == "threads":
+        yield dial
+        return
+    loop = aio_bridge.Loop()
+    yield functools.partial(aio_bridge.connect, loop)
+    loop.close()
 
 
 @pytest.fixture
@@ -492,7 +505,8 @@ def test_both_layers_of_tls_are_ended(
 def test_tls_that_cannot_be_set_up(
     proxy_scheme: str, dial: Dialer, start_proxy: StartProxy, raw_server: StartRaw
 ) -> None:
-    """With the server or with the proxy: what is open by then is not left open."""
+    """With the server or with the proxy: what is open by then is not left open. Asyncio notices it
+    before, or later."""
 
     class Broken(ssl.SSLContext):
         def wrap_bio(self, *args: Any, **kwargs: Any) -> Any:
@@ -504,12 +518,14 @@ def test_tls_that_cannot_be_set_up(
     error = fails(dial, f"wss://localhost:{port}/", ssl_context=broken, **options)
     assert isinstance(error, TLSError)
     assert str(error).startswith(f"TLS: cannot be set up for localhost:{port}: ")
-    assert len(asked.targets) == 1
+    assert len(asked.targets) <= 1
     if proxy_scheme == "https":
         options["proxy_ssl_context"] = broken
         error = fails(dial, f"ws://localhost:{port}/", **options)
-        assert str(error).startswith("TLS: cannot be set up for the proxy localhost:")
-        assert len(asked.targets) == 1
+        assert str(error).startswith("TLS: ")
+        assert "the proxy localhost:" in str(error)
+        assert "no keychain" in str(error)
+        assert len(asked.targets) <= 1
 
 
 # ---------------------------------------------------------------- giving up

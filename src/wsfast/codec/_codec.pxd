@@ -8,6 +8,7 @@ from .csrc cimport WSF_CONTROL_MAX, wsf_event, wsf_header, wsf_parser
 
 cdef enum:
     KEYS = 64             # masking keys drawn from the system at once
+    AFTER_LARGE = 4096    # bytes to receive at once where the next message may be large again
 
 cdef enum Added:
     ADDED = 0
@@ -47,6 +48,9 @@ cdef class Decoder:
 
     cdef uint8_t *target(self, Py_ssize_t *size, uint8_t *near, Py_ssize_t near_size) except NULL
     cdef list arrived(self, Py_ssize_t size)
+    cdef object message_buffer(self)
+    cdef list arrived_at(self, uint8_t *data, Py_ssize_t size)
+    cdef object _lend(self, uint8_t *data, Py_ssize_t size)
     cdef Py_ssize_t _offer(self, uint8_t **data) noexcept
     cdef int _need_chunk(self) except -1
     cdef int _release_window(self) except -1

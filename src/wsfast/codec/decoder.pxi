@@ -1,7 +1,6 @@
 cdef enum:
     WINDOW = 16 * 1024     # bytes that a window has at least
     LARGE = 64 * 1024      # bytes of a message after which another of the kind is expected
-    AFTER_LARGE = 4096
     BATCH = 64             # short messages that are parsed at once
 
 cdef void *resize_block(void *block, size_t size) noexcept:
@@ -70,6 +69,18 @@ cdef class Decoder:
         cdef uint8_t *data = self.target(&size, NULL, 0)
         if not self.in_message:
             return self.chunk_view[:size]
+        return self._lend(data, size)
+
+    cdef object message_buffer(self):
+        """As get_buffer() if that is the memory of the message being received; None otherwise:
+        then `arrived_at` takes what is received elsewhere."""
+        cdef uint8_t *data
+        self._release_window()
+        self.room = self._offer(&data)
+        self.in_message = self.room > 0
+        return self._lend(data, self.room) if self.in_message else None
+
+    cdef object _lend(self, uint8_t *data, Py_ssize_t size):
         cdef _Window window = _Window()
         window.owner = <object>BLOCK_OBJECT(self.parser.message)
         window.data = data
@@ -121,6 +132,14 @@ cdef class Decoder:
         elif size:
             self.much = size >= self.near_size
             wsf_parser_feed(&self.parser, self.source, size)
+        return self._events(events)
+
+    cdef list arrived_at(self, uint8_t *data, Py_ssize_t size):
+        """As received(), for bytes in another's memory, which is changed."""
+        cdef list events = []
+        self.control = False
+        self.message_bytes = 0
+        wsf_parser_feed(&self.parser, data, size)
         return self._events(events)
 
     @cython.critical_section

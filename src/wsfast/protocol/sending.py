@@ -14,7 +14,7 @@ from wsfast.protocol.deflate import Deflater
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Chunks", "Fragment", "Outgoing", "fragments"]
+__all__ = ["Chunks", "Fragment", "Outgoing", "Splitter", "check_chunks", "fragments"]
 
 Chunks: TypeAlias = "Iterable[str] | Iterable[Buffer]"
 
@@ -35,10 +35,15 @@ def fragments(chunks: Chunks, text: bool | None) -> Iterator[Fragment]:
     change. Raises `TypeError` at once for what are no chunks, and later for a wrong one;
     `ValueError` for text that has no UTF-8 form.
     """
+    check_chunks(chunks)
+    return _fragments(iter(chunks), text)
+
+
+def check_chunks(chunks: object) -> None:
+    """Raises `TypeError` for what is a message, and no iterable of its chunks."""
     if isinstance(chunks, str) or _is_buffer(chunks):
         kind = type(chunks).__name__
         raise TypeError(f"chunks: an iterable of chunks is needed, not one {kind}; see send")
-    return _fragments(iter(chunks), text)
 
 
 def _is_buffer(value: object) -> bool:
@@ -50,15 +55,32 @@ def _is_buffer(value: object) -> bool:
 
 
 def _fragments(chunks: "Iterator[str | Buffer]", text: bool | None) -> Iterator[Fragment]:
-    before: bytes | None = None
+    splitter = Splitter(text)
     for chunk in chunks:
-        if text is None:
-            text = isinstance(chunk, str)
-        payload = _chunk_payload(chunk, text)
-        if before is not None:
-            yield Fragment(before, text, last=False)
-        before = payload
-    yield Fragment(before or b"", bool(text), last=True)
+        fragment = splitter.add(chunk)
+        if fragment is not None:
+            yield fragment
+    yield splitter.end()
+
+
+class Splitter:
+    """The same for chunks that come one by one, from wherever. `text` as there."""
+
+    def __init__(self, text: bool | None) -> None:
+        self._text = text
+        self._before: bytes | None = None
+
+    def add(self, chunk: "str | Buffer") -> Fragment | None:
+        """Takes the next chunk, and gives the fragment that the one before it is."""
+        if self._text is None:
+            self._text = isinstance(chunk, str)
+        payload = _chunk_payload(chunk, self._text)
+        before, self._before = self._before, payload
+        return None if before is None else Fragment(before, self._text, last=False)
+
+    def end(self) -> Fragment:
+        """The last fragment, once there are no more chunks."""
+        return Fragment(self._before or b"", bool(self._text), last=True)
 
 
 def _chunk_payload(chunk: "str | Buffer", text: bool) -> bytes:

@@ -11,16 +11,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import chain, zip_longest
 from typing import Any
 
-from wsfast.protocol.errors import ConnectError, ConnectTimeout, WebSocketError
-from wsfast.system.lookup import Address, getaddrinfo, look_up
+from wsfast.protocol.errors import WebSocketError
+from wsfast.system.dialing import (
+    ATTEMPT_DELAY,
+    interleave,
+    lookup_failure,
+    numeric,
+    out_of_time,
+    tcp_failure,
+)
+from wsfast.system.lookup import Address, look_up
 
-__all__ = ["Cancel", "Cancelled", "connect_tcp", "interleave", "resolve"]
-
-ATTEMPT_DELAY = 0.25
-"""Seconds before the next address is tried beside the ones in progress (RFC 8305, section 5)."""
+__all__ = ["Cancel", "Cancelled", "connect_tcp", "resolve"]
 
 
 class Cancelled(WebSocketError):
@@ -67,7 +71,7 @@ def remaining(deadline: float | None, what: str) -> float | None:
         return None
     left = deadline - time.monotonic()
     if left <= 0:
-        raise ConnectTimeout(f"timeout: {what} not finished within dial_timeout")
+        raise out_of_time(what)
     return left
 
 
@@ -80,10 +84,9 @@ def resolve(host: str, port: int, deadline: float | None, cancel: Cancel) -> lis
     The lookup is left behind if the deadline passes first. Raises `ConnectError`,
     `ConnectTimeout`, `Cancelled`.
     """
-    try:
-        return getaddrinfo(host, port, socket.AI_NUMERICHOST)
-    except socket.gaierror:
-        pass  # a name, then
+    addresses = numeric(host, port)
+    if addresses is not None:
+        return addresses
     done = threading.Event()
     left = remaining(deadline, f"looking up {host}")
     with cancel.interrupting(done.set):
@@ -92,18 +95,11 @@ def resolve(host: str, port: int, deadline: float | None, cancel: Cancel) -> lis
         done.wait(left)
     cancel.check()
     if not lookup.done():
-        raise ConnectTimeout(f"timeout: looking up {host} not finished within dial_timeout")
+        raise out_of_time(f"looking up {host}")
     error = lookup.exception()
     if error is not None:
-        raise ConnectError(f"cannot find the address of {host}: {error}") from error
+        raise lookup_failure(host, error) from error
     return lookup.result()
-
-
-def interleave(addresses: list[Address]) -> list[Address]:
-    """Alternates between the address families, the system's favourite first (RFC 8305, 4)."""
-    first = [a for a in addresses if a[0] == addresses[0][0]]
-    others = [a for a in addresses if a[0] != addresses[0][0]]
-    return [a for a in chain.from_iterable(zip_longest(first, others)) if a is not None]
 
 
 # ---------------------------------------------------------------- TCP
@@ -130,7 +126,7 @@ def connect_tcp(
     try:
         race = _Race(addresses, where)
     except OSError as exc:  # there is no descriptor left
-        raise ConnectError(f"cannot connect to {where}: {_reason(exc)}") from exc
+        raise tcp_failure(where, [exc]) from exc
     with race, cancel.interrupting(race.wake):
         return race.run(deadline, cancel)
 
@@ -177,7 +173,7 @@ class _Race:
                 next_start = time.monotonic() + ATTEMPT_DELAY
                 continue
             if running == 0:
-                raise self._failure()
+                raise tcp_failure(self._where, self._errors)
             if self._waiting:
                 head_start = max(0.0, next_start - time.monotonic())
                 left = head_start if left is None else min(left, head_start)
@@ -218,19 +214,6 @@ class _Race:
         sock.close()
         self._errors.append(OSError(code, os.strerror(code)))
         return False
-
-    def _failure(self) -> ConnectError:
-        """One sentence for all that was tried; the words are those programs look for."""
-        if all(isinstance(exc, ConnectionRefusedError) for exc in self._errors):
-            return ConnectError(f"connection refused by {self._where}")
-        if all(isinstance(exc, TimeoutError) for exc in self._errors):
-            return ConnectTimeout(f"timeout: {self._where} does not answer")
-        texts = dict.fromkeys(map(_reason, self._errors))
-        return ConnectError(f"cannot connect to {self._where}: {'; '.join(texts)}")
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
 
 
 def _ready(sock: socket.socket) -> socket.socket:

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeAlias, Unpack
 
@@ -18,6 +18,7 @@ from wsfast.protocol.connection import Connection as Protocol
 from wsfast.protocol.constants import CloseCode
 from wsfast.protocol.errors import ConnectionClosed, WebSocketError
 from wsfast.protocol.options import ServerOptions, ServerOptionsDict, server_options
+from wsfast.system.listening import listen
 from wsfast.threads.connection import Connection
 from wsfast.threads.stream import PlainStream, Stream, TLSStream
 
@@ -28,9 +29,6 @@ Handler: TypeAlias = Callable[[Connection], object]
 logger = logging.getLogger("wsfast.server")
 
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_BACKLOG = 1024
-_PORT_TRIES = 10
-"""How often the system is asked for a port that is free on every address."""
 _HEARTBEAT = 0.5 if sys.platform == "win32" else None
 """Seconds after which `serve_forever` looks up: on Windows Ctrl-C does not end a wait."""
 _PAUSE = 0.1
@@ -246,42 +244,7 @@ def serve(
     if not callable(handler):
         raise TypeError(f"handler: {handler!r} is not callable")
     checked = server_options(**options)
-    return Server(handler, _listen(host, port), checked)
-
-
-def _listen(host: str | None, port: int) -> list[socket.socket]:
-    infos = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    addresses = dict.fromkeys((family, str(address[0])) for family, _, _, _, address in infos)
-    for _ in range(_PORT_TRIES):
-        try:
-            return _bind_all(addresses, port)
-        except OSError as exc:
-            if port != 0 or exc.errno != errno.EADDRINUSE:
-                raise
-    raise OSError(errno.EADDRINUSE, f"no port is free on all addresses of {host}")
-
-
-def _bind_all(
-    addresses: Collection[tuple[socket.AddressFamily, str]], port: int
-) -> list[socket.socket]:
-    """One listening socket for each address, all on one port."""
-    with contextlib.ExitStack() as stack:
-        sockets: list[socket.socket] = []
-        for family, address in addresses:
-            try:
-                sock = socket.create_server((address, port), family=family, backlog=_BACKLOG)
-            except OSError as exc:
-                if exc.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and len(addresses) > 1:
-                    continue  # a system without IPv6 resolves names to it all the same
-                raise
-            stack.callback(sock.close)
-            sock.setblocking(False)
-            sockets.append(sock)
-            port = sock.getsockname()[1]  # port 0: the others follow the first
-        if not sockets:
-            raise OSError(errno.EADDRNOTAVAIL, "none of the addresses can be listened on")
-        stack.pop_all()
-    return sockets
+    return Server(handler, listen(host, port), checked)
 
 
 def _after_fork() -> None:

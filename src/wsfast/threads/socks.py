@@ -1,26 +1,14 @@
-"""SOCKS4, 4a and 5, by python-socks: our socket, our deadline, its protocol."""
+"""SOCKS on a stream."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wsfast.protocol.errors import ProxyError
-from wsfast.protocol.proxy import Proxy, socks_failure
+from wsfast.protocol.proxy import Proxy
+from wsfast.system.socks import socks_client, socks_failures
 from wsfast.threads.dial import remaining
 from wsfast.threads.stream import PlainStream
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
-__all__ = ["check_socks", "open_socks"]
-
-
-def check_socks(proxy: Proxy) -> "ModuleType":
-    """The `python_socks` package. Raises `ProxyError` if it is not installed."""
-    try:
-        import python_socks.sync
-    except ImportError as exc:
-        text = f"{proxy} needs python-socks: pip install wsfast[proxy]"
-        raise ProxyError(text, retryable=False) from exc
-    return python_socks
+__all__ = ["open_socks"]
 
 
 def open_socks(
@@ -30,26 +18,9 @@ def open_socks(
 
     Raises `ProxyError`, `OSError`, `TimeoutError` at the deadline.
     """
-    python_socks = check_socks(proxy)
-    kinds = python_socks.ProxyType
-    user, password = proxy.credentials or (None, None)
-    client = python_socks.sync.Proxy(
-        kinds.SOCKS4 if proxy.scheme.startswith("socks4") else kinds.SOCKS5,
-        proxy.host,
-        proxy.port,
-        user,
-        password,
-        rdns=True,  # a name that is to be looked up on this side has been
-        forward=_Pipe(proxy, stream, what, deadline),
-    )
-    try:
+    client = socks_client("sync", proxy, _Pipe(proxy, stream, what, deadline))
+    with socks_failures(proxy):
         client.connect(host, port)
-    except python_socks.ProxyTimeoutError as exc:
-        raise exc.__cause__ or exc from None
-    except python_socks.ProxyError as exc:
-        raise socks_failure(proxy, str(exc), exc.error_code) from exc
-    except ValueError as exc:  # it decodes all of a reply before it looks at it
-        raise socks_failure(proxy, "malformed reply", None) from exc
 
 
 class _Pipe:

@@ -9,13 +9,12 @@ import contextlib
 import select
 import socket
 import ssl
-import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
 from wsfast.protocol.errors import ConnectTimeout
 from wsfast.system._cipher import Cipher
-from wsfast.system.tls import handshake_failure
+from wsfast.system.tls import TLSSession, handshake_failure
 from wsfast.threads.dial import remaining
 
 if TYPE_CHECKING:
@@ -167,11 +166,7 @@ class PlainStream:
 
 
 class TLSStream(PlainStream):
-    """TLS over a TCP socket.
-
-    `_lock` is held around every call on its `SSLObject`, and never while waiting for the network;
-    see `_cipher.pyx`.
-    """
+    """TLS over a TCP socket."""
 
     encodes = True
 
@@ -188,18 +183,15 @@ class TLSStream(PlainStream):
         """`peer` is how error texts call the other side; `early` has been received already."""
         super().__init__(sock)
         self._peer = peer
-        self._lock = threading.Lock()
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._incoming.write(early)
-        self._tls = context.wrap_bio(
-            self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
+        self._session = TLSSession(
+            context, server_side=server_side, server_hostname=server_hostname, early=early
         )
-        self._cipher = Cipher(self._lock, self._tls, self._incoming, self._outgoing)
+        self._cipher = self._session.cipher
 
     def open(self, deadline: float | None) -> None:
         what = f"the TLS handshake with {self._peer}"
         try:
-            while not self._handshake_step():
+            while not self._session.handshake_step():
                 self.send_all(b"", what, deadline)
                 remaining(deadline, what)  # there may be something to read without end
                 self._receive_ciphertext(deadline)
@@ -211,14 +203,6 @@ class TLSStream(PlainStream):
         except OSError as exc:
             self._send_alert()
             raise handshake_failure(self._peer, exc) from exc
-
-    def _handshake_step(self) -> bool:
-        try:
-            with self._lock:
-                self._tls.do_handshake()
-        except ssl.SSLWantReadError:
-            return False
-        return True
 
     def _send_alert(self) -> None:
         """Lets the peer know why, if it still listens; nobody here depends on it."""
@@ -250,14 +234,10 @@ class TLSStream(PlainStream):
 
     @property
     def has_output(self) -> bool:
-        return self._outgoing.pending > 0
+        return self._session.has_output
 
     def encode(self, data: "bytes | memoryview") -> bytes:
         return self._cipher.encode(data)
 
     def end(self) -> bytes:
-        with self._lock:
-            # It raises because the peer's own farewell has not come; ours is in the BIO.
-            with contextlib.suppress(ssl.SSLError):
-                self._tls.unwrap()
-            return self._outgoing.read()
+        return self._session.end()

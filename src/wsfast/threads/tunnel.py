@@ -9,10 +9,11 @@ from wsfast.protocol.proxy import Proxy, proxy_target
 from wsfast.protocol.proxy_connect import ProxyConnect
 from wsfast.protocol.scope import Guard
 from wsfast.protocol.url import URL
+from wsfast.system.socks import check_socks
 from wsfast.system.tls import default_context, describe
 from wsfast.threads.dial import Cancel, connect_tcp, remaining, resolve
 from wsfast.threads.secure import over_tls
-from wsfast.threads.socks import check_socks, open_socks
+from wsfast.threads.socks import open_socks
 from wsfast.threads.stream import PlainStream
 
 __all__ = ["open_tunnel"]
