@@ -7,7 +7,8 @@ from collections import OrderedDict
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from wsfast.channel import Channel
-from wsfast.channel.selection import Receive, Taken, wait
+from wsfast.channel.cases import Receive, Taken
+from wsfast.channel.selection import wait
 from wsfast.channel.waiting import Waiter
 from wsfast.codec import Ping
 from wsfast.protocol.durations import Duration, seconds

@@ -1,13 +1,14 @@
 """`select` in threads: which case is done, and that no other is."""
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from channel_waiting import WAIT, count, until_waiting
+from channel_waiting import WAIT, count, tasks_waiting, until_waiting
 
-from wsfast.channel import Case, Channel, ChannelClosed, Selected, select
+from wsfast.channel import Case, Channel, ChannelClosed, Selected, aselect, select
 
 
 def new(capacity: int = 0, *values: int) -> Channel[int]:
@@ -274,3 +275,32 @@ def test_an_error_before_waiting_ends_the_wait() -> None:
         select([broken.case_receive(), other.case_receive()])
     assert count(broken) == count(other) == (0, 0)
     assert broken.receive() == (5, True)
+
+
+def test_nothing_new_serves_nobody(pool: ThreadPoolExecutor) -> None:
+    source = Source(threading.Lock())
+    waiting = pool.submit(source.receive)
+    until_waiting(source, receivers=1)
+    source.arrive()
+    assert count(source) == (1, 0)
+    source.arrive(1)
+    assert waiting.result(WAIT) == (1, True)
+
+
+def test_what_arrives_for_nobody_who_is_left_stays() -> None:
+    async def main() -> None:
+        one, two = Source(threading.Lock()), Source(threading.Lock())
+        waiting = asyncio.create_task(aselect([one.case_receive(), two.case_receive()]))
+        await tasks_waiting(two, receivers=1)
+        one.arrive(1)
+        two.arrive(2)  # the task has not learnt yet that it was served
+        assert await waiting == Selected(one, 1, True)
+        assert two.receive() == (2, True)
+        waiting = asyncio.create_task(aselect([one.case_receive(), two.case_receive()]))
+        await tasks_waiting(two, receivers=1)
+        one.arrive(1)
+        two.arrive(end=True)
+        assert await waiting == Selected(one, 1, True)
+        assert two.receive() == (None, False)
+
+    asyncio.run(main())

@@ -26,8 +26,9 @@ over by then, or it never will be. A waiting thread sleeps on a lock of its own,
 future: neither needs another thread.
 """
 
+from wsfast.channel.cases import Case
 from wsfast.channel.channels import Channel
-from wsfast.channel.selection import Case, Selected, aselect, select
+from wsfast.channel.selection import Selected, aselect, select
 from wsfast.channel.timed import after
 from wsfast.protocol.errors import ChannelClosed
 

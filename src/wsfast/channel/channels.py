@@ -8,7 +8,8 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar, cast
 
-from wsfast.channel.selection import Case, Receive, Send, Taken, await_, wait
+from wsfast.channel.cases import Case, Receive, Send, Taken
+from wsfast.channel.selection import await_, wait
 from wsfast.channel.waiting import Waiter
 from wsfast.protocol.checks import integer
 from wsfast.protocol.durations import Duration, seconds

@@ -3,13 +3,14 @@
 import operator
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import compress
 from random import random
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVarTuple
+from typing import TYPE_CHECKING, Any, TypeVarTuple
 
+from wsfast.channel.cases import Case, Cases, Receive, Send
 from wsfast.channel.tasks import TaskWaiter
 from wsfast.channel.waiting import Delivery, ThreadWaiter, Waiter
 from wsfast.protocol.checks import flag
@@ -20,97 +21,12 @@ from wsfast.system.background import start_thread
 if TYPE_CHECKING:
     from wsfast.channel.channels import Channel
 
-__all__ = ["Case", "Receive", "Selected", "Send", "Taken", "aselect", "await_", "select", "wait"]
-
-Taken: TypeAlias = tuple[Any, bool]
-"""A value, and whether the channel was open."""
+__all__ = ["Selected", "aselect", "await_", "select", "wait"]
 
 _acquire = operator.methodcaller("acquire")
 _release = operator.methodcaller("release")
 
 Arguments = TypeVarTuple("Arguments")
-
-
-class Case:
-    """One thing that `select` may do; made by `Channel.case_receive` and `Channel.case_send`.
-
-    Immutable: it may be used again, by several threads at once too.
-    """
-
-    __slots__ = ("channel",)
-
-    def __init__(self, channel: "Channel[Any]") -> None:
-        self.channel = channel
-
-    @property
-    def due(self) -> float | None:
-        """When it may become possible with nobody else's doing."""
-        return None
-
-    def attempt(self) -> Taken | None:
-        """Does it, under the channel's lock; None if it is not possible now."""
-        raise NotImplementedError
-
-    def enlist(self, waiter: Waiter, index: int) -> None:
-        """Has others do it once it is possible. Under the channel's lock."""
-        raise NotImplementedError
-
-    def strike(self, waiter: Waiter, index: int) -> None:
-        """Takes back `enlist`. Under the channel's lock."""
-        raise NotImplementedError
-
-    def before_waiting(self) -> None:
-        """Without a lock, once the waiter is enlisted everywhere."""
-
-    def undo(self, value: Any, ok: bool) -> None:
-        """Takes back what was done for somebody who is not there any more."""
-
-
-class Receive(Case):
-    """Takes a value, or notices the end."""
-
-    __slots__ = ()
-
-    @property
-    def due(self) -> float | None:
-        return self.channel._due
-
-    def attempt(self) -> Taken | None:
-        return self.channel._take()
-
-    def enlist(self, waiter: Waiter, index: int) -> None:
-        self.channel._receivers[waiter, index] = None
-
-    def strike(self, waiter: Waiter, index: int) -> None:
-        self.channel._receivers.pop((waiter, index), None)
-
-    def before_waiting(self) -> None:
-        self.channel._before_waiting()
-
-    def undo(self, value: Any, ok: bool) -> None:
-        if ok:
-            with self.channel._lock:
-                self.channel._give_back(value)
-                self.channel._serve()
-
-
-class Send(Case):
-    """Adds a value. One that has been taken stays sent, whoever has sent it."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, channel: "Channel[Any]", value: Any) -> None:
-        super().__init__(channel)
-        self.value = value
-
-    def attempt(self) -> Taken | None:
-        return self.channel._put(self.value)
-
-    def enlist(self, waiter: Waiter, index: int) -> None:
-        self.channel._senders[waiter, index] = self.value
-
-    def strike(self, waiter: Waiter, index: int) -> None:
-        self.channel._senders.pop((waiter, index), None)
 
 
 @dataclass(slots=True)
@@ -169,24 +85,25 @@ async def aselect(
     return _result(listed, _attempt_each(listed) or await await_(listed, limit))
 
 
-def _check(cases: Iterable[Case]) -> Sequence[Case]:
-    listed = tuple(cases)
-    for case in listed:
-        if not isinstance(case, Case):
+def _check(cases: Iterable[Case]) -> Cases:
+    listed = []
+    for case in cases:
+        if not isinstance(case, (Receive, Send)):
             raise TypeError(
                 f"a case is made by case_receive or case_send of a channel, not {case!r:.60}"
             )
+        listed.append(case)
     if not listed:
         raise ValueError("select needs at least one case")
     return listed
 
 
-def _now(cases: Sequence[Case]) -> Selected:
+def _now(cases: Cases) -> Selected:
     delivery = _locked(_locks(cases), _attempt, cases)
     return Selected(None, default=True) if delivery is None else _result(cases, delivery)
 
 
-def _result(cases: Sequence[Case], delivery: Delivery) -> Selected:
+def _result(cases: Cases, delivery: Delivery) -> Selected:
     index, value, ok = delivery
     case = cases[index]
     if not ok and isinstance(case, Send):
@@ -194,7 +111,7 @@ def _result(cases: Sequence[Case], delivery: Delivery) -> Selected:
     return Selected(case.channel, value, ok)
 
 
-def wait(cases: Sequence[Case], limit: float | None) -> Delivery:
+def wait(cases: Cases, limit: float | None) -> Delivery:
     """Does one of `cases` as soon as it is possible. `TimeoutError` after `limit` seconds."""
     deadline = None if limit is None else time.monotonic() + limit
     locks = _locks(cases)
@@ -214,7 +131,7 @@ def wait(cases: Sequence[Case], limit: float | None) -> Delivery:
             return delivery
 
 
-async def await_(cases: Sequence[Case], limit: float | None) -> Delivery:
+async def await_(cases: Cases, limit: float | None) -> Delivery:
     """As `wait`, in a task."""
     deadline = None if limit is None else time.monotonic() + limit
     locks = _locks(cases)
@@ -240,7 +157,7 @@ async def await_(cases: Sequence[Case], limit: float | None) -> Delivery:
             return delivery
 
 
-def _begin(cases: Sequence[Case], waiter: Waiter, deadline: float | None) -> Delivery | None:
+def _begin(cases: Cases, waiter: Waiter, deadline: float | None) -> Delivery | None:
     """Does what is possible now; otherwise has others find the waiter. All locks must be held."""
     delivery = _attempt(cases)
     if delivery is not None:
@@ -252,7 +169,7 @@ def _begin(cases: Sequence[Case], waiter: Waiter, deadline: float | None) -> Del
     return None
 
 
-def _attempt(cases: Sequence[Case]) -> Delivery | None:
+def _attempt(cases: Cases) -> Delivery | None:
     """Tries them in random order. All locks must be held."""
     for index in _shuffled(len(cases)):
         taken = cases[index].attempt()
@@ -261,7 +178,7 @@ def _attempt(cases: Sequence[Case]) -> Delivery | None:
     return None
 
 
-def _attempt_each(cases: Sequence[Case]) -> Delivery | None:
+def _attempt_each(cases: Cases) -> Delivery | None:
     """As `_attempt`, with one lock at a time: that it is cheap pays as something is ready."""
     for index in _shuffled(len(cases)):
         case = cases[index]
@@ -286,12 +203,12 @@ def _shuffled(count: int) -> Iterator[int]:
         left.pop()
 
 
-def _before_waiting(cases: Sequence[Case]) -> None:
+def _before_waiting(cases: Cases) -> None:
     for case in cases:
         case.before_waiting()
 
 
-def _sleep_for(cases: Sequence[Case], deadline: float | None) -> float | None:
+def _sleep_for(cases: Cases, deadline: float | None) -> float | None:
     until = deadline
     for case in cases:
         due = case.due
@@ -300,7 +217,7 @@ def _sleep_for(cases: Sequence[Case], deadline: float | None) -> float | None:
     return None if until is None else max(0.0, until - time.monotonic())
 
 
-def _finish(cases: Sequence[Case], waiter: Waiter) -> Delivery | None:
+def _finish(cases: Cases, waiter: Waiter) -> Delivery | None:
     """Ends the waiting. Returns what has been handed over, None if nothing has."""
     delivery = waiter.withdraw()
     if delivery is None or len(cases) > 1:
@@ -310,7 +227,7 @@ def _finish(cases: Sequence[Case], waiter: Waiter) -> Delivery | None:
     return delivery
 
 
-def _abandon(cases: Sequence[Case], waiter: Waiter) -> None:
+def _abandon(cases: Cases, waiter: Waiter) -> None:
     """Ends the waiting of somebody who cannot take what may have been handed over."""
     delivery = _finish(cases, waiter)
     if delivery is not None:
@@ -319,7 +236,7 @@ def _abandon(cases: Sequence[Case], waiter: Waiter) -> None:
     waiter.over = True
 
 
-def _locks(cases: Sequence[Case]) -> list[threading.Lock]:
+def _locks(cases: Cases) -> list[threading.Lock]:
     """The locks of all channels, each once, in an order that is the same for everybody: where they
     lie in memory. There they stay as long as anybody can wait for them."""
     locks = {id(case.channel._lock): case.channel._lock for case in cases}

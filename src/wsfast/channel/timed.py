@@ -2,8 +2,8 @@
 
 import time
 
+from wsfast.channel.cases import Taken
 from wsfast.channel.channels import Channel
-from wsfast.channel.selection import Taken
 from wsfast.protocol.durations import Duration, seconds
 
 __all__ = ["after"]

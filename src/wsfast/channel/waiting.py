@@ -1,6 +1,7 @@
 """One call that waits: handing something over to it, and sleeping until that is done."""
 
 import threading
+from abc import ABC, abstractmethod
 from typing import Any, TypeAlias
 
 __all__ = ["Delivery", "ThreadWaiter", "Waiter"]
@@ -11,7 +12,7 @@ Delivery: TypeAlias = tuple[int, Any, bool]
 _GONE: Delivery = (-1, None, False)
 
 
-class Waiter:
+class Waiter(ABC):
     """Stands in the queue of each channel that its call waits for.
 
     Thread-safe without a lock: the dict holds one delivery at most, and `setdefault`, atomic on
@@ -49,9 +50,9 @@ class Waiter:
         delivery = self._delivery.setdefault(None, _GONE)
         return None if delivery is _GONE else delivery
 
+    @abstractmethod
     def wake(self) -> None:
         """Ends the sleep, or the next one at once. Raises `RuntimeError` if there is none."""
-        raise NotImplementedError
 
     def _wake_again(self) -> None:
         try:
