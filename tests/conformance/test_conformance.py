@@ -94,6 +94,47 @@ def test_a_suite_that_ends_early(tmp_path: Path) -> None:
     assert differences(selection, results, tmp_path / "reports") == ["1.1.2: no result"]
 
 
+# All cases but the first come to what the list in `bad` says of this run: one that fails, and how
+# it ended as the suite's log has it. What each run was asked for is added to `log`.
+IMPATIENT = """
+from pathlib import Path
+folder = Path(spec["outdir"])
+here = Path(__file__).parent
+bad = json.loads((here / "bad").read_text())
+(here / "bad").write_text(json.dumps(bad[1:]))
+(here / "log").write_text((here / "log").read_text() + " ".join(spec["cases"]) + ";")
+results = {}
+for case in spec["cases"]:
+    fails = bool(bad) and case != "1.1.1"
+    results[case] = dict(behavior="FAILED" if fails else "OK", behaviorClose="OK")
+    report = dict(result="", resultClose="", wirelog=[["KL", 0.5], *([bad[:1]] if fails else [])])
+    (folder / f"wsfast_case_{case.replace('.', '_')}.json").write_text(json.dumps(report))
+(folder / "index.json").write_text(json.dumps({"wsfast": results}))
+"""
+
+
+@needs_sh
+@pytest.mark.parametrize(
+    ("bad", "runs", "grade"),
+    [
+        (["KLE"], "1.1.1 1.1.2;1.1.2;", "OK"),
+        (["KLE", "KLE", "KLE"], "1.1.1 1.1.2;1.1.2;1.1.2;", "FAILED"),
+        (["CTE"], "1.1.1 1.1.2;", "FAILED"),
+        (["KLE", "CTE"], "1.1.1 1.1.2;1.1.2;", "FAILED"),
+    ],
+    ids=["late once", "late always", "not late", "late, then wrong"],
+)
+def test_a_case_that_was_given_too_little_time(
+    bad: list[str], runs: str, grade: str, tmp_path: Path
+) -> None:
+    (tmp_path / "bad").write_text(json.dumps(bad))
+    (tmp_path / "log").write_text("")
+    suite = fake_suite(tmp_path, IMPATIENT)
+    results = run("server", suite, few("1.1.1", "1.1.2"), tmp_path / "reports", print)
+    assert results == {"1.1.1": GOOD, "1.1.2": Result(grade, "OK")}
+    assert (tmp_path / "log").read_text() == runs
+
+
 @needs_sh
 def test_a_suite_that_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(SuiteFailed, match="no results"):
