@@ -116,6 +116,12 @@ EXPECTED = {
         "pinging",
         "Received ping\nReceived: Hello\nServer closed connection: 1000 \nConnection closed\n",
     ),
+    "channels": (
+        "echo",
+        "first echoes one\n",
+        "second echoes three\n",
+        "Echoed: 22 characters\n",
+    ),
     "pool": ("echo", "Max connections reached\n", "Sent to 5 connections\n", ": Hello, pool\n"),
 }
 

@@ -12,6 +12,7 @@ for module, name in (
 ):
     vars(module).pop(name, None)
 
+from wsfast.channel import Channel, select
 from wsfast.certificates import ThrowAway, trusting
 from wsfast.protocol.options import client_options
 from wsfast.protocol.url import parse_url
@@ -43,6 +44,12 @@ def converse(url, **options):
         raise AssertionError("a message that nobody has sent")
     connection.finish()
     assert connection.close_code == 1000
+
+channel = Channel()
+sending = threading.Thread(target=channel.send, args=(1,))
+sending.start()
+assert select([channel.case_receive()]).value == 1
+sending.join()
 
 with serve(handler, "127.0.0.1") as server:
     converse(f"ws://127.0.0.1:{server.port}/")
