@@ -256,7 +256,7 @@ static void fill_message_event(wsf_parser *p, wsf_event *event, const uint8_t *d
     event->size = size;
     event->opcode = p->message_opcode;
     event->compressed = p->compressed;
-    event->more = 0;
+    event->piece = event->more = 0;
     event->checked = is_checked_text(p);
     event->ascii = 0;
     event->owned = 0;
@@ -286,7 +286,7 @@ static int deliver_in_place(wsf_parser *p, wsf_event *event)
     return 1;
 }
 
-/* What there is of a compressed message: whoever inflates it bounds it, so none of it is kept. */
+/* What there is of a message of which nothing is kept: whoever takes the pieces bounds it. */
 static int deliver_piece(wsf_parser *p, wsf_event *event)
 {
     uint8_t *data = p->at, opcode = p->message_opcode;
@@ -301,11 +301,18 @@ static int deliver_piece(wsf_parser *p, wsf_event *event)
     int last = p->fin && !p->in_payload;
     if (size == 0 && !last)
         return 0;
+    if (is_checked_text(p) &&
+        (wsf_utf8_feed(&p->utf8, data, size) != size || (last && p->utf8)))
+        return WSF_ERR_TEXT_UTF8;
     fill_message_event(p, event, data, size);
-    if (!last) {
-        event->more = 1;
-        p->message_opcode = opcode;
+    event->piece = 1;
+    if (last) {
+        p->message_size = 0;
+        return 1;
     }
+    event->more = 1;
+    p->message_opcode = opcode;
+    p->message_size += p->compressed ? 0 : size; /* each of its frames is bounded by itself */
     return 1;
 }
 
@@ -332,6 +339,8 @@ static int next_data(wsf_parser *p, wsf_event *event)
     if (p->fin && p->fragments == 1 && p->message_size == 0 &&
         p->remaining <= (size_t)(p->end - p->at))
         return deliver_in_place(p, event);
+    if (p->config.pieces)
+        return deliver_piece(p, event);
     int error = append_payload(p);
     if (error)
         return error;
@@ -444,7 +453,7 @@ int64_t wsf_parser_window(wsf_parser *p, uint8_t **data, size_t min)
 {
     forget_delivered(p);
     if (p->error || p->closed || !p->in_payload || is_control(p->opcode) || p->compressed ||
-        p->remaining < min || p->remaining == 0)
+        p->config.pieces || p->remaining < min || p->remaining == 0)
         return 0;
     size_t wanted = min ? min : 1;
     int error = reserve(p, wanted);

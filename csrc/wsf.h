@@ -153,6 +153,8 @@ typedef struct wsf_config {
                            are not gathered, but delivered in pieces as they come. */
     uint8_t defer_utf8; /* 1: a text that lies whole in the input is delivered unchecked, for a
                            caller whose decoder checks anyway; see wsf_parser_fail */
+    uint8_t pieces;     /* 1: no message is gathered: one that does not lie whole in the input is
+                           delivered in pieces as it comes */
 } wsf_config;
 
 typedef struct wsf_event {
@@ -160,9 +162,12 @@ typedef struct wsf_event {
     size_t size;
     uint8_t opcode;     /* WSF_TEXT, WSF_BINARY, WSF_CLOSE, WSF_PING, WSF_PONG */
     uint8_t compressed; /* RSV1 was set: the payload is deflated, and no text was checked */
-    uint8_t more;       /* this is a piece of a compressed message, and not its last one */
-    uint8_t checked;    /* a text's UTF-8 has been checked */
-    uint8_t ascii;      /* and found to be ASCII; 0 too where it lay whole in the input */
+    uint8_t piece;      /* this is a piece of a message, as all of a compressed one are */
+    uint8_t more;       /* and not its last one */
+    uint8_t checked;    /* a text's UTF-8 has been checked; of a piece, which may end within a
+                           character, as far as it goes */
+    uint8_t ascii;      /* and found to be ASCII; 0 too where it lay whole in the input, or comes
+                           in pieces */
     uint8_t owned;      /* `data` is the start of a block from the hook: see wsf_parser_take */
     uint16_t code;      /* of a close frame; 1005 if it had none. Then `data` is the reason. */
 } wsf_event;
@@ -179,7 +184,7 @@ typedef struct wsf_parser {
     wsf_config config;
     uint8_t *at, *end;       /* what is left of the input */
     uint8_t *message;        /* block: payload so far of a message that did not come in one piece */
-    size_t message_size, message_room;
+    size_t message_size, message_room; /* the size also of what was delivered in pieces */
     uint64_t remaining;      /* payload bytes of the current frame that have not come */
     uint64_t fragments;      /* frames of the current message so far */
     uint32_t mask_key;       /* rotated to the next payload byte */
@@ -218,7 +223,8 @@ void wsf_parser_feed(wsf_parser *parser, uint8_t *data, size_t size);
  * An event's `data` is good until the next call.
  *
  * A compressed message comes as one event or more, all but the last with `more` set; the last may
- * be empty. Control frames may come between them, as they did on the wire.
+ * be empty. Control frames may come between them, as they did on the wire. With `pieces` the same
+ * goes for any message that does not lie whole in the input.
  */
 int wsf_parser_next(wsf_parser *parser, wsf_event *event);
 

@@ -72,6 +72,8 @@ struct run {
     size_t given;     /* bytes of the stream so far */
     size_t told, due; /* items that were said, and were to be said, for those */
     int error, closed;
+    uint8_t *pieces;  /* what has come of a message in pieces that is not compressed */
+    size_t pieces_size;
     struct {
         uint8_t *block;
         size_t item; /* its number in `said` */
@@ -85,11 +87,13 @@ static void check_form(const struct run *run, const wsf_event *event)
     REQUIRE(!run->closed && run->error == WSF_OK);
     REQUIRE(event->data != NULL);
     REQUIRE(event->compressed <= 1 && event->compressed <= run->parser.config.allow_rsv1);
-    REQUIRE(event->more <= event->compressed && (!event->more || event->size > 0));
+    REQUIRE(event->compressed <= event->piece);
+    REQUIRE(event->piece <= (event->compressed || run->parser.config.pieces));
+    REQUIRE(event->more <= event->piece && (!event->more || event->size > 0));
     REQUIRE(event->checked <= is_text);
     REQUIRE(!is_text || event->checked || (run->parser.config.defer_utf8 && !event->owned));
     REQUIRE(event->ascii <= (event->checked && wsf_is_ascii(event->data, event->size)));
-    REQUIRE(event->owned <= (!event->compressed && event->opcode < WSF_CLOSE));
+    REQUIRE(event->owned <= (!event->piece && event->opcode < WSF_CLOSE));
     REQUIRE(event->opcode == WSF_CLOSE || event->code == 0);
 }
 
@@ -102,6 +106,18 @@ static void take(struct run *run, const wsf_event *event)
     run->taken[run->taken_count++].item = run->said->count - 1;
 }
 
+/* A message whose pieces are not compressed is written down at its end, as if it had come whole. */
+static void on_piece(struct run *run, const wsf_event *event)
+{
+    memcpy(run->pieces + run->pieces_size, event->data, event->size);
+    run->pieces_size += event->size;
+    if (event->more)
+        return;
+    transcript_gather(run->said, run->pieces, run->pieces_size);
+    transcript_item(run->said, event->opcode, 0, run->given);
+    run->pieces_size = 0;
+}
+
 static void on_event(struct run *run, const wsf_event *event)
 {
     check_form(run, event);
@@ -112,6 +128,10 @@ static void on_event(struct run *run, const wsf_event *event)
             wsf_parser_fail(&run->parser, WSF_ERR_TEXT_UTF8);
             return;
         }
+    }
+    if (event->piece && !event->compressed) {
+        on_piece(run, event);
+        return;
     }
     transcript_gather(run->said, event->data, event->size);
     if (event->compressed)
@@ -245,6 +265,7 @@ void deliver(const delivery *how, const wsf_config *config, const uint8_t *strea
     memset(&memory, 0, sizeof memory);
     memory.fail_at = how->fail_at;
     transcript_start(&said);
+    run.pieces = fuzz_alloc(size);
     wsf_parser_init(&run.parser, &with_hook);
     for (size_t at = 0, next; at < size; at = next) {
         next = next_cut(&run, at, size);
@@ -253,6 +274,8 @@ void deliver(const delivery *how, const wsf_config *config, const uint8_t *strea
         feed(&run, stream + at + received, next - at - received);
     }
     wsf_parser_clear(&run.parser);
+    free(run.pieces);
+    REQUIRE(!config->pieces || memory.requests == 0);
     transcript_require_same(&said, wanted, memory.failed ? said.count : wanted->count);
     check_taken(&run);
 }

@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     config.server = flags & 1;
     config.allow_rsv1 = flags >> 1 & 1;
     config.defer_utf8 = flags >> 2 & 1;
-    fuzz_choose_mask(flags >> 3);
+    fuzz_choose_mask(flags >> 3 & 15);
+    config.pieces = flags >> 7 & 1;
     config.max_message = fuzz_take(&input, 2);
     config.max_fragments = fuzz_take(&input, 1);
     delivery how = deliver_choose(&input);

@@ -39,7 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint64_t flags = fuzz_take(&input, 1);
     wsf_config config = {.server = flags & 1, .allow_rsv1 = flags >> 1 & 1};
     config.defer_utf8 = flags >> 2 & 1;
-    fuzz_choose_mask(flags >> 4);
+    fuzz_choose_mask(flags >> 4 & 7);
+    config.pieces = flags >> 7 & 1;
     delivery how = deliver_choose(&input);
     peer.masks = config.server;
     peer.compresses = config.allow_rsv1;

@@ -52,8 +52,10 @@ static void check_event(const struct run *run, const wsf_event *event)
     CHECK(!run->closed && run->error == WSF_OK);
     CHECK(event->size == 0 || event->data != NULL);
     CHECK(event->owned <= 1 && event->checked <= 1 && event->compressed <= 1);
-    CHECK(!event->compressed || !event->owned);
-    CHECK(event->more <= event->compressed && (!event->more || event->size > 0));
+    CHECK(!event->piece || !event->owned);
+    CHECK(event->piece <= (event->compressed || run->parser.config.pieces));
+    CHECK(event->compressed <= event->piece);
+    CHECK(event->more <= event->piece && (!event->more || event->size > 0));
     CHECK(event->opcode == WSF_CLOSE || event->code == 0);
     CHECK(is_text || !event->checked);
     CHECK(!event->ascii || (event->checked && is_ascii(event)));

@@ -23,10 +23,11 @@ static size_t next_place(size_t place, size_t size)
     return place + STRIDE + NEAR_END < size ? place + STRIDE : size - NEAR_END;
 }
 
-static void check_in_role(const struct example *example, uint8_t server)
+static void check_in_role(const struct example *example, uint8_t server, uint8_t pieces)
 {
     wsf_config config = example->config;
     config.server = server;
+    config.pieces = pieces;
     size_t size;
     const uint8_t *stream = frames(example->frames, server, &size);
     for (size_t w = 0; w < ways_count; w++) {
@@ -43,10 +44,12 @@ static void check_in_role(const struct example *example, uint8_t server)
 
 void example_check(const struct example *example)
 {
-    if (example->role != SERVER)
-        check_in_role(example, 0);
-    if (example->role != CLIENT)
-        check_in_role(example, 1);
+    for (uint8_t pieces = 0; pieces < 2; pieces++) {
+        if (example->role != SERVER)
+            check_in_role(example, 0, pieces);
+        if (example->role != CLIENT)
+            check_in_role(example, 1, pieces);
+    }
 }
 
 void examples_check(const struct example *examples, size_t count)

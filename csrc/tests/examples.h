@@ -10,12 +10,13 @@ struct example {
     const char *frames; /* in the notation of frames.h */
     const char *log;    /* in that of drive.h */
     enum role role;
-    wsf_config config; /* the role and the hook are put in */
+    wsf_config config; /* the role, `pieces` and the hook are put in */
 };
 
 /*
  * Checks that the log is the same whole, in two pieces cut at every place, byte by byte, and, for
- * short streams, in three pieces cut at every two places: in each of the ways of drive.h.
+ * short streams, in three pieces cut at every two places: in each of the ways of drive.h, whether
+ * messages are gathered or delivered in pieces.
  * Streams over 1 KiB are cut near both ends, and at every 997th place between.
  */
 void example_check(const struct example *example);

@@ -12,7 +12,7 @@
 
 static char text[8192];
 static size_t used;
-static uint8_t gathered[FRAMES_ROOM]; /* of a compressed message, which comes in pieces */
+static uint8_t gathered[FRAMES_ROOM]; /* of a message that comes in pieces */
 static size_t gathered_size;
 
 void log_start(void)
@@ -96,20 +96,20 @@ static void gather(const wsf_event *event)
     gathered_size += event->size;
 }
 
-/* However a compressed message was cut, it is written down once, at its end. */
+/* However a message was cut, it is written down once, at its end. */
 static void log_piece(const wsf_event *event)
 {
     gather(event);
     if (event->more)
         return;
-    append("%s%s compressed %s", used ? "; " : "", event_name(event->opcode),
-           payload_text(gathered, gathered_size));
+    append("%s%s %s%s", used ? "; " : "", event_name(event->opcode),
+           event->compressed ? "compressed " : "", payload_text(gathered, gathered_size));
     gathered_size = 0;
 }
 
 void log_event(const wsf_event *event)
 {
-    if (event->compressed) {
+    if (event->piece) {
         log_piece(event);
         return;
     }

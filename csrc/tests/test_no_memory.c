@@ -105,13 +105,15 @@ static void every_allocation_of_short_messages(void)
         CHECK(check_short(&streams[i]) > 0);
 }
 
-static void compressed_messages_and_control_frames_need_no_memory(void)
+static void pieces_and_control_frames_need_no_memory(void)
 {
     static const struct stream streams[] = {
         {"41'a' 89'p' 00'bc' 80'' c2'\377'", "ping 'p'; text compressed 'abc'; "
          "binary compressed '\\xff'", {.allow_rsv1 = 1}},
         {"89'ping' 8a'' 8a'pong' 88''", "ping 'ping'; pong ''; pong 'pong'; close 1005 ''", {0}},
         {"81'' 82''", "text ''; binary ''", {0}},
+        {"01'ab' 89'p' 00'' 80'\303\251' 82'x'*300", "ping 'p'; text 'ab\\xc3\\xa9'; "
+         "binary 'x'*300", {.pieces = 1}},
     };
     for (size_t i = 0; i < sizeof streams / sizeof *streams; i++)
         CHECK(check_short(&streams[i]) == 0);
@@ -158,7 +160,7 @@ int main(void)
 {
     TEST(the_c_library_can_run_out_of_memory);
     TEST(every_allocation_of_short_messages);
-    TEST(compressed_messages_and_control_frames_need_no_memory);
+    TEST(pieces_and_control_frames_need_no_memory);
     TEST(every_allocation_of_long_messages);
     TEST(a_parser_that_ran_out_of_memory_can_be_started_again);
     return check_report("no_memory");

@@ -126,6 +126,46 @@ static void a_compressed_message_comes_in_pieces_and_is_not_kept(void)
     finish();
 }
 
+static void check_piece(const char *payload, unsigned opcode, int more)
+{
+    CHECK(next() == 1 && event.piece && !event.compressed && !event.owned);
+    CHECK(event.opcode == opcode && event.more == more);
+    CHECK(event.checked == (opcode == WSF_TEXT));
+    CHECK_TEXT(payload_text(event.data, event.size), payload);
+}
+
+static void with_pieces_no_message_is_kept(void)
+{
+    uint8_t *window;
+    start((wsf_config){.pieces = 1, .max_message = 7});
+    feed("81'whole' 01'a\342' 89'p' 00'' 00'\202\254b' 80'' 02'' 80'' 82:7'abc'");
+    CHECK(next() == 1 && !event.piece && event.checked);
+    check_piece("'a\\xe2'", WSF_TEXT, 1);
+    CHECK(next() == 1 && event.opcode == WSF_PING && !event.piece && !event.more);
+    check_piece("'\\x82\\xacb'", WSF_TEXT, 1);
+    check_piece("''", WSF_TEXT, 0);
+    check_piece("''", WSF_BINARY, 0);
+    check_piece("'abc'", WSF_BINARY, 1);
+    CHECK(wsf_parser_window(&parser, &window, 1) == 0);
+    CHECK(next() == 0);
+    uint8_t rest[] = "defg\x82\x01h\x82\x08";
+    wsf_parser_feed(&parser, rest, sizeof rest - 1);
+    check_piece("'defg'", WSF_BINARY, 0);
+    CHECK(next() == 1 && event.size == 1 && !event.piece);
+    CHECK(next() == WSF_ERR_MESSAGE_TOO_BIG);
+    CHECK(memory.requests == 0);
+    finish();
+}
+
+static void a_piece_with_a_bad_byte_is_not_delivered(void)
+{
+    start((wsf_config){.pieces = 1, .defer_utf8 = 1});
+    feed("01'a' 00'b\355\240' 80'c'");
+    check_piece("'a'", WSF_TEXT, 1);
+    CHECK(next() == WSF_ERR_TEXT_UTF8);
+    finish();
+}
+
 static void what_follows_the_callers_end_is_swallowed(void)
 {
     start((wsf_config){0});
@@ -191,6 +231,8 @@ int main(void)
     TEST(the_callers_failure_stays);
     TEST(the_callers_failure_frees_the_block_of_the_last_event);
     TEST(a_compressed_message_comes_in_pieces_and_is_not_kept);
+    TEST(with_pieces_no_message_is_kept);
+    TEST(a_piece_with_a_bad_byte_is_not_delivered);
     TEST(what_follows_the_callers_end_is_swallowed);
     TEST(deferred_text_is_unchecked_only_where_it_lies_whole);
     TEST(deferred_or_not_good_text_is_the_same);

@@ -7,7 +7,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from wsfast.codec import Close, Compressed, Failure, Ping, Pong
+from wsfast.codec import Close, Compressed, Failure, Piece, Ping, Pong
 
 CONTROLS = (Ping, Pong)
 ENDINGS = (Close, Failure)
@@ -159,28 +159,33 @@ def test_match() -> None:
     ]
 
 
-PIECES = [Compressed(b"x"), Compressed(b"x", True), Compressed(b"x", True, True), Compressed(b"")]
+@pytest.fixture(params=[Piece, Compressed])
+def pieces(request: pytest.FixtureRequest) -> list:
+    kind = request.param
+    return [kind(b"x"), kind(b"x", True), kind(b"x", True, True), kind(b"")]
 
 
-def test_pieces_of_compressed_messages():
-    piece = Compressed(b"x", text=True, more=False)
+def test_pieces_of_messages(pieces: list) -> None:
+    kind = type(pieces[0])
+    piece = kind(b"x", text=True, more=False)
     assert (piece.data, piece.text, piece.more) == (b"x", True, False)
-    for a in range(len(PIECES)):
-        for b in range(len(PIECES)):
-            assert (PIECES[a] == PIECES[b]) == (a == b)
-    assert PIECES[0] != Ping(b"x")
-    assert PIECES[0] != b"x"
-    assert len({*PIECES, *PIECES}) == len(PIECES)
-    assert repr(piece) == "Compressed(b'x', text=True, more=False)"
-    assert [pickle.loads(pickle.dumps(piece)) for piece in PIECES] == PIECES
+    for a in range(len(pieces)):
+        for b in range(len(pieces)):
+            assert (pieces[a] == pieces[b]) == (a == b)
+    assert pieces[0] != Ping(b"x")
+    assert pieces[0] != b"x"
+    assert Piece(b"x") != Compressed(b"x")
+    assert len({*pieces, *pieces}) == len(pieces)
+    assert repr(piece) == f"{kind.__name__}(b'x', text=True, more=False)"
+    assert [pickle.loads(pickle.dumps(piece)) for piece in pieces] == pieces
     match piece:
-        case Compressed(data, text, more):
+        case Piece(data, text, more) | Compressed(data, text, more):
             assert (data, text, more) == (b"x", True, False)
 
 
-def test_a_piece_holds_bytes_and_cannot_be_changed():
+def test_a_piece_holds_bytes_and_cannot_be_changed(pieces: list) -> None:
     for wrong in (None, "x", bytearray(b"x")):
         with pytest.raises(TypeError):
-            Compressed(wrong)
+            type(pieces[0])(wrong)
     with pytest.raises(AttributeError):
-        PIECES[0].more = True
+        pieces[0].more = True

@@ -55,11 +55,13 @@ stream += frame(0x41, b"deflated" * 3, fin=False) + frame(0, b"")
 stream += frame(8, b"\\x03\\xe8bye")
 
 def joined(events):
-    # The pieces of a compressed message are as the chunks are.
+    # Pieces are as the chunks are.
     joined = []
     for event in events:
-        if isinstance(event, Compressed) and joined and getattr(joined[-1], "more", False):
-            event = Compressed(joined.pop().data + event.data, event.text, event.more)
+        if isinstance(event, (Compressed, Piece)) and joined and getattr(joined[-1], "more", False):
+            event = type(event)(joined.pop().data + event.data, event.text, event.more)
+        if isinstance(event, Piece) and not event.more:
+            event = event.data.decode() if event.text else event.data
         joined.append(event)
     return joined
 
@@ -84,9 +86,9 @@ def receive(decoder):
         lists[at] = decoder.received(size)
     return lists
 
-def scenario_with(give, size):
+def scenario_with(give, size, pieces):
     def scenario(attempt):
-        got = attempt(lambda: give(Decoder(buffer_size=size, compression=True)))
+        got = attempt(lambda: give(Decoder(buffer_size=size, compression=True, pieces=pieces)))
         if got is not FAILED:
             assert joined(got if give is feed else sum(got, [])) == whole
             return False
@@ -125,8 +127,10 @@ large = bytes([0x82, 127]) + (200_000).to_bytes(8, "big") + bytes(100_000)
 
 def run():
     for size in (1, 16, 700, 65536):
-        each_failure(scenario_with(feed, size))
-        each_failure(scenario_with(receive, size))
+        each_failure(scenario_with(feed, size, False))
+        each_failure(scenario_with(receive, size, False))
+    for give in (feed, receive):
+        each_failure(scenario_with(give, 700, True))
     each_failure(failing)
     for begun in (b"", large):
         each_failure(lambda attempt: lending(attempt, begun))

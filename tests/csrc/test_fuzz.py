@@ -36,6 +36,13 @@ FAULTS = {
         "&& p->utf8 != 0",
         "&& p->utf8 > 0xffffff",
     ),
+    "a text in pieces that ends too early": ("parser", "parser.c", " || (last && p->utf8)", ""),
+    "pieces that are not counted": (
+        "parser",
+        "parser.c",
+        "p->message_size += p->compressed ? 0 : size;",
+        "",
+    ),
     "a mask that starts anew": (
         "roundtrip",
         "parser.c",

@@ -7,7 +7,7 @@ from typing_extensions import Buffer, disjoint_base
 __pyx_capi__: dict[str, object]
 """For the drivers' own extensions; see `_codec.pxd`."""
 
-_Event: TypeAlias = str | bytes | Compressed | Ping | Pong | Close | Failure
+_Event: TypeAlias = str | bytes | Piece | Compressed | Ping | Pong | Close | Failure
 
 def apply_mask(data: Buffer, key: Buffer) -> bytes:
     """XORs `data` with the four bytes of `key` in turn (RFC 6455, section 5.3).
@@ -50,15 +50,8 @@ class Ping(_Control):
 class Pong(_Control):
     """A pong frame with its `data` (RFC 6455, section 5.5.3). Immutable."""
 
-@final
-class Compressed:
-    """A piece of a message that the peer has compressed (RFC 7692, section 6). Immutable.
-
-    `text` tells what kind of message it is, and `more` whether further pieces follow. They come as
-    they arrive, without regard to frames; the last may be empty. Whoever inflates them applies the
-    limit of the message and checks its text.
-    """
-
+@disjoint_base
+class _AnyPiece:
     __match_args__: ClassVar[tuple[str, ...]]
     @property
     def data(self) -> bytes: ...
@@ -70,6 +63,22 @@ class Compressed:
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
+
+@final
+class Piece(_AnyPiece):
+    """A piece of a message from a decoder that does not gather them. Immutable.
+
+    `text` tells what kind of message it is, and `more` whether further pieces follow. They come as
+    they arrive, without regard to frames or characters; the last may be empty. As far as it goes,
+    text is UTF-8.
+    """
+
+@final
+class Compressed(_AnyPiece):
+    """A piece of a message that the peer has compressed (RFC 7692, section 6). Immutable.
+
+    As `Piece`, but whoever inflates it applies the limit of the message and checks its text.
+    """
 
 @disjoint_base
 class _Ending:
@@ -114,6 +123,7 @@ class Decoder:
         max_fragments: int = 131072,
         buffer_size: int = 65536,
         compression: bool = False,
+        pieces: bool = False,
     ) -> Self:
         """Makes a decoder for one connection.
 
@@ -125,6 +135,8 @@ class Decoder:
             compression: permessage-deflate was agreed on: a message may be marked as compressed by
                 RSV1, and comes as `Compressed` pieces. Each of its frames may be twice as long as
                 `max_message` and 1024 bytes, as its size is not known before it is inflated.
+            pieces: gather no message: one that does not lie whole in what has been received comes
+                as `Piece` objects.
 
         Raises `ValueError` if `buffer_size` is not positive, `OverflowError` for limits that are
         negative or do not fit into 64 bits.

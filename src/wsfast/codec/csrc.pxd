@@ -43,12 +43,14 @@ cdef extern from "wsf.h":
         uint8_t server
         uint8_t allow_rsv1
         uint8_t defer_utf8
+        uint8_t pieces
 
     ctypedef struct wsf_event:
         const uint8_t *data
         size_t size
         uint8_t opcode
         uint8_t compressed
+        uint8_t piece
         uint8_t more
         uint8_t checked
         uint8_t ascii

@@ -46,12 +46,13 @@ cdef class _Window:
 @cython.final
 cdef class Decoder:
     def __cinit__(self, *, bint server=False, max_message=16 * 1024 * 1024, max_fragments=131072,
-                  buffer_size=65536, bint compression=False):
+                  buffer_size=65536, bint compression=False, bint pieces=False):
         cdef wsf_config config
         if buffer_size < 1:
             raise ValueError(f"buffer_size: {buffer_size} is not positive")
         config.server = server
         config.allow_rsv1 = compression
+        config.pieces = pieces
         config.defer_utf8 = 1  # PyUnicode_DecodeUTF8 is as strict as our own check
         config.max_message = PyNumber_Index(max_message)
         config.max_fragments = PyNumber_Index(max_fragments)
@@ -269,10 +270,11 @@ cdef class Decoder:
             return None
 
     cdef object _item(self, wsf_event *event):
-        if event.compressed:
+        if event.piece:
             self.control = True
             data = PyBytes_FromStringAndSize(<const char *>event.data, event.size)
-            return Compressed(data, event.opcode == WSF_TEXT, event.more)
+            kind = Compressed if event.compressed else Piece
+            return kind(data, event.opcode == WSF_TEXT, event.more)
         if event.opcode == WSF_TEXT:
             self.message_bytes += event.size
             self.large = event.owned and event.size >= LARGE

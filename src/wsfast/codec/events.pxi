@@ -31,8 +31,7 @@ cdef class Pong(_Control):
     pass
 
 
-@cython.final
-cdef class Compressed:
+cdef class _AnyPiece:
     cdef readonly bytes data
     cdef readonly bint text, more
     __match_args__ = ("data", "text", "more")
@@ -48,16 +47,26 @@ cdef class Compressed:
     def __eq__(self, other):
         if type(self) is not type(other):
             return NotImplemented
-        return self._fields() == (<Compressed>other)._fields()
+        return self._fields() == (<_AnyPiece>other)._fields()
 
     def __hash__(self):
-        return hash(self._fields())
+        return hash((type(self), self._fields()))
 
     def __repr__(self):
-        return f"Compressed({self.data!r}, text={self.text}, more={self.more})"
+        return f"{type(self).__name__}({self.data!r}, text={self.text}, more={self.more})"
 
     def __reduce__(self):
         return type(self), self._fields()
+
+
+@cython.final
+cdef class Piece(_AnyPiece):
+    pass
+
+
+@cython.final
+cdef class Compressed(_AnyPiece):
+    pass
 
 
 cdef class _Ending:
