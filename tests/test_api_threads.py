@@ -85,6 +85,13 @@ def test_the_oldest_make_room_where_they_may_be_dropped(start_server: Any) -> No
     assert wsfast.get_messages(number) == ["997", "998", "999"]
 
 
+def test_messages_are_whole_here(start_server: Any, recorder: Any) -> None:
+    endpoint = start_server(lambda connection: connection.send_fragments(["é" * 50_000] * 3))
+    wsfast.connect(endpoint.url, **recorder.callbacks, streaming=True)
+    assert recorder.wait_messages(1) == ["é" * 150_000]
+    recorder.wait_closed()
+
+
 def test_no_control_messages_here(raw_listener: Any, recorder: Any) -> None:
     for callbacks in (recorder.callbacks, {}):
         number = wsfast.connect(raw_listener.url, control_messages=True, **callbacks)

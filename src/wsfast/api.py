@@ -181,7 +181,7 @@ def connect(
         reconnect: True, or a `Reconnect`, or a mapping of its fields. See below.
         options: see `wsfast.protocol.options.ClientOptionsDict`; a duration is a number of
             milliseconds, a Go duration string such as "1m30s", or a `timedelta`.
-            `control_messages` changes nothing here.
+            `control_messages` and `streaming` change nothing here.
 
     Returns an id above 0, which is never used again; or 0 for a bad URL, or one that a security
     policy refuses (see `wsfast.security`), after `on_error` was called with what is wrong.
@@ -217,7 +217,7 @@ def connect(
             raise TypeError(f"{name}: {callback!r} is not callable")
         if callback is not None and user_data is not _UNSET:
             callbacks[name] = _with_user_data(callback, user_data)
-    checked = replace(client_options(**options), control_messages=False)
+    checked = replace(client_options(**options), control_messages=False, streaming=False)
     policy = reconnect_policy(reconnect)
     number = _registry.number()
     guarded = Callbacks(number, callbacks)

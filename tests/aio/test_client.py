@@ -54,6 +54,7 @@ def test_await_and_async_with(run: Any) -> None:
         ({"url": "http://localhost"}, InvalidURL),
         ({"url": 1}, TypeError),
         ({"read_limit": -1}, InvalidOption),
+        ({"streaming": True}, InvalidOption),
         ({"read_limits": 1}, TypeError),
         ({"path": "x", "sock": socket.socket}, InvalidOption),
         ({"path": "x", "max_redirects": 1}, InvalidOption),

@@ -9,6 +9,7 @@ from aio_peers import opened
 from raw_peers import BINARY, CLOSE, PING, PONG, TEXT
 
 from wsfast.aio import Connection
+from wsfast.codec import Ping
 from wsfast.protocol.errors import ConnectionClosed, ProtocolError
 
 
@@ -146,6 +147,18 @@ def test_the_oldest_make_room(run: Any, role: str) -> None:
             assert [await connection.receive() for _ in range(3)] == ["97", "98", "99"]
             peer.send(TEXT, b"x" * 100)
             assert await connection.receive() == "x" * 100
+
+    run(main())
+
+
+def test_the_oldest_of_control_frames_too(run: Any, role: str) -> None:
+    async def main() -> None:
+        options = {"receive_queue_messages": 2, "receive_overflow": "drop_oldest"}
+        async with opened(role, control_messages=True, **options) as (connection, peer):
+            for i in range(10):
+                peer.send(PING, b"%d" % i)
+                assert (await peer.read_frame()).opcode == PONG
+            assert [await connection.receive() for _ in range(2)] == [Ping(b"8"), Ping(b"9")]
 
     run(main())
 

@@ -112,6 +112,7 @@ def test_no_handler(run: Any) -> None:
         ({"host": "localhost", "path": "x"}, InvalidOption),
         ({"port": 1, "sock": "x"}, InvalidOption),
         ({"path": "x", "sock": "x"}, InvalidOption),
+        ({"streaming": True}, InvalidOption),
         ({"read_limit": "x"}, TypeError),
         ({"max_connection": 1}, TypeError),
     ],

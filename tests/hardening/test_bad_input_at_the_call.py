@@ -157,6 +157,7 @@ BOTH: dict[str, tuple[list[Any], list[Any]]] = {
     "send_queue_bytes": SIZE,
     "send_overflow": ([None, 5, b"block"], ["", "Block", "drop"]),
     "receive_overflow": ([None, 5, b"pause"], ["", "PAUSE", "fail"]),
+    "streaming": ([None, 0, 1, "no", []], []),
     "control_messages": ([None, 0, 1, "no", []], []),
     "compression": ([None, True, 1.0, b"disabled", ["disabled"]], [-1, 3, "", "deflate", "on"]),
     "compression_threshold": ([None, True, 1.0, "1", b"1"], [-1, 104_857_601]),

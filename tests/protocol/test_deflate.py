@@ -17,6 +17,7 @@ from wsfast.protocol.deflate import Deflater, InflateError, Inflater
 
 TAIL = b"\x00\x00\xff\xff"
 HELLO = bytes.fromhex("f248cdc9c90700")  # RFC 7692, section 7.2.3.1
+STEP = 32 * 1024
 
 
 def inflate(inflater: Inflater, payload: bytes, *, text: bool = False) -> str | bytes:
@@ -31,8 +32,33 @@ def deflated(message: bytes, *, bits: int = 15, level: int = 6) -> bytes:
     return (state.compress(message) + state.flush(zlib.Z_SYNC_FLUSH)).removesuffix(TAIL)
 
 
+class Both(Inflater):
+    """Inflates in steps, too, which must give the same."""
+
+    def __init__(self, window_bits: int, limit: int, *, takeover: bool) -> None:
+        super().__init__(window_bits, limit, takeover=takeover)
+        self._in_steps = Inflater(window_bits, limit, takeover=takeover)
+        self._gathered = b""
+
+    def feed(self, piece: Compressed) -> str | bytes | None:
+        try:
+            message = super().feed(piece)
+        except InflateError as error:
+            if "cannot be inflated" in str(error):
+                with pytest.raises(InflateError, match="cannot be inflated"):
+                    list(self._in_steps.steps(piece))
+            raise
+        steps = list(self._in_steps.steps(piece))
+        assert all(0 < len(step) <= STEP for step in steps)
+        self._gathered += b"".join(steps)
+        if message is not None:
+            assert self._gathered == (message.encode() if piece.text else message)
+            self._gathered = b""
+        return message
+
+
 def new_inflater(limit: int = 1 << 20, *, takeover: bool = True, bits: int = 15) -> Inflater:
-    return Inflater(bits, limit, takeover=takeover)
+    return Both(bits, limit, takeover=takeover)
 
 
 @pytest.fixture(scope="module", params=BACKENDS, ids=NAMES, autouse=True)
@@ -206,6 +232,13 @@ def test_binary_is_bytes_however_long() -> None:
         got = inflate(new_inflater(), deflated(b"x" * size))
         assert type(got) is bytes
         assert got == b"x" * size
+
+
+def test_steps_have_no_limit_and_are_made_when_they_are_asked_for() -> None:
+    inflater = Inflater(15, 10, takeover=True)
+    steps = inflater.steps(Compressed(deflated(bytes(1 << 20))))
+    assert next(steps) == bytes(STEP)
+    assert sum(map(len, steps)) == (1 << 20) - STEP
 
 
 # ------------------------------------------------------------------ the limit

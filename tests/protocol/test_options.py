@@ -56,6 +56,7 @@ def test_defaults_that_both_sides_share(build: Any) -> None:
     assert options.send_queue_bytes == 16 * 2**20
     assert options.send_overflow == "block"
     assert options.receive_overflow == "pause"
+    assert options.streaming is False
     assert options.control_messages is False
     assert options.ssl_context is None
 
@@ -250,6 +251,13 @@ def test_overflow(build: Any, name: str, words: list[str]) -> None:
         build(**{name: "drop"})
     with pytest.raises(TypeError, match=rf"^{name} must be a str"):
         build(**{name: None})
+
+
+@BOTH
+def test_what_is_streamed_is_not_dropped(build: Any) -> None:
+    assert build(streaming=True, receive_overflow="pause").streaming is True
+    with pytest.raises(InvalidOption, match=r"^streaming contradicts receive_overflow"):
+        build(streaming=True, receive_overflow="drop_oldest")
 
 
 def test_ssl_context() -> None:

@@ -25,19 +25,21 @@ DialRaw = Callable[..., tuple[Connection, RawServerPeer]]
 def dial_raw(raw_listener: Any) -> Iterator[DialRaw]:
     """Opens a client connection to a raw peer: `connection, peer = dial_raw(**options)`.
 
-    `early` leaves in the same segment as the answer to the handshake. Closing is the fixture's
-    business, unless the test is about that.
+    `early` leaves in the same segment as the answer to the handshake, which has further `fields`.
+    Closing is the fixture's business, unless the test is about that.
     """
     opened: list[tuple[Connection, RawServerPeer]] = []
 
-    def accept(early: bytes) -> RawServerPeer:
+    def accept(early: bytes, fields: tuple[bytes, ...]) -> RawServerPeer:
         peer: RawServerPeer = raw_listener.accept()
-        peer.send(response(peer.read_head()) + early)
+        peer.send(response(peer.read_head(), *fields) + early)
         return peer
 
-    def dial(*, early: bytes = b"", **options: Any) -> tuple[Connection, RawServerPeer]:
+    def dial(
+        *, early: bytes = b"", fields: tuple[bytes, ...] = (), **options: Any
+    ) -> tuple[Connection, RawServerPeer]:
         with ThreadPoolExecutor(1) as pool:
-            accepted = pool.submit(accept, early)
+            accepted = pool.submit(accept, early, fields)
             connection = connect(parse_url(raw_listener.url), client_options(**options))
             opened.append((connection, accepted.result()))
         return opened[-1]

@@ -196,6 +196,8 @@ def connect(
     if sock is not None and not isinstance(sock, socket.socket):
         raise TypeError(f"sock must be a socket, not {type(sock).__name__}")
     checked = client_options(**options)
+    if checked.streaming:
+        raise InvalidOption("streaming is for threads: there is no receive_stream here")
     where = None if path is None else os.fspath(path)
     return Opening(parse_url(url), checked, on_message, where, sock)
 

@@ -26,7 +26,7 @@ cdef class _Inbox:
                 self.add(messages, size)
             return 0
         for message in messages:
-            self.add([message], len(message))
+            self.add([message], total_size([message]))
         while self.count > 1 and (self.count > self.max_count or self.size > self.max_size):
             self.pop()
         return 0

@@ -323,5 +323,7 @@ def serve(
     if (host is not None or port) + (path is not None) + (sock is not None) > 1:
         raise InvalidOption("host and port, path, and sock contradict each other")
     checked = server_options(**options)
+    if checked.streaming:
+        raise InvalidOption("streaming is for threads: there is no receive_stream here")
     where = None if path is None else os.fspath(path)
     return Serving(handler, on_message, checked, (host, port, where, sock))

@@ -14,11 +14,11 @@ Times are seconds of any clock that never goes back. Nothing blocks, nothing is 
 with several threads calls every method under one lock of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import Enum, auto
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 
-from wsfast.codec import Close, Compressed, Decoder, Failure, Outbox, Ping, Pong
+from wsfast.codec import Close, Decoder, Failure, Outbox, Ping, Pong
 from wsfast.protocol.constants import MAX_CLOSE_REASON, CloseCode, State, check_close
 from wsfast.protocol.deflate import InflateError, Inflater
 from wsfast.protocol.errors import (
@@ -36,6 +36,7 @@ from wsfast.protocol.handshake import ClientHandshake, Refusal, Request, Respons
 from wsfast.protocol.keepalive import Keepalive, later, reached
 from wsfast.protocol.messages import Message
 from wsfast.protocol.options import ClientOptions, Options, ServerOptions
+from wsfast.protocol.receiving import Decoded, Event, Part, Streaming, whole_messages
 from wsfast.protocol.redirects import Hop, follow
 from wsfast.protocol.sending import Fragment, Outgoing
 from wsfast.protocol.url import URL
@@ -43,9 +44,7 @@ from wsfast.protocol.url import URL
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Connection", "Message"]
-
-Event: TypeAlias = str | bytes | Compressed | Ping | Pong | Close | Failure
+__all__ = ["Connection", "Event", "Message"]
 
 LINGER = 1.0
 """Seconds that the peer gets to close TCP once there is nothing more to say."""
@@ -112,6 +111,7 @@ class Connection:
         self.outbox = Outbox(server=self._server)
         self._outgoing = Outgoing(self.outbox, options.compression_threshold)
         self._inflater: Inflater | None = None
+        self._streaming = Streaming() if options.streaming else None
         self._scratch: bytearray | None = None
         self.unsettled = False
         """Whether `settle` has something to do."""
@@ -122,11 +122,13 @@ class Connection:
         self._deadline = later(now, options.dial_timeout)  # of the opening, later of the closing
 
     def _make_decoder(self, *, compression: bool) -> Decoder:
+        streaming = self._options.streaming
         return Decoder(
             server=self._server,
-            max_message=self._options.read_limit,
+            max_message=0 if streaming else self._options.read_limit,
             max_fragments=self._options.max_fragments,
             compression=compression,
+            pieces=streaming,
         )
 
     @classmethod
@@ -200,6 +202,9 @@ class Connection:
     def received(self, size: int, now: float) -> Sequence[Message]:
         """Says that `size` bytes have arrived in `get_buffer()`; returns the messages they end.
 
+        With `streaming` there are `Part` objects of messages among them; with `control_messages`,
+        `Ping` and `Pong` objects.
+
         What must not overtake the replies to these messages (the answer to a close frame, the
         close frame for a violation) waits for `settle`.
         """
@@ -233,29 +238,49 @@ class Connection:
             if events:
                 self._message_at = now
             return cast("list[Message]", events)
+        if self._streaming is None:
+            return self._take_in(whole_messages(events, self._inflater), now)
+        self._streaming.add(events, self._inflater)
+        return self.resume(now)
+
+    @property
+    def held_back(self) -> bool:
+        """Whether more may be made of what has been received, with `streaming`: `resume` must be
+        called before anything else is received, at any time after what was returned has room."""
+        streaming = self._streaming
+        return streaming is not None and streaming.held_back and not self.input_ended
+
+    def resume(self, now: float) -> Sequence[Message]:
+        """As `received`, for what is `held_back`."""
+        if self._streaming is None or self.input_ended:
+            return ()
+        return self._take_in(self._streaming.take(), now)
+
+    def _take_in(self, events: Iterator[Decoded], now: float) -> Sequence[Message]:
         messages: list[Message] = []
-        for event in events:
-            if isinstance(event, (str, bytes)):
-                messages.append(event)
-                self._message_at = now
-            elif isinstance(event, Compressed):
-                assert self._inflater is not None  # or the decoder would have refused it
-                try:
-                    message = self._inflater.feed(event)
-                except InflateError as error:
-                    self.decoder.close()
-                    self._react(Failure(error.code, str(error)), now)
-                    break
-                if message is not None:
-                    messages.append(message)
+        try:
+            for event in events:
+                if isinstance(event, (str, bytes, Part)):
+                    messages.append(cast("Message", event))
                     self._message_at = now
-            elif isinstance(event, Ping | Pong):
-                self._control(event, now)
-                if self._options.control_messages:
-                    messages.append(cast("Message", event))  # for who has asked for it
-            else:
-                self._react(event, now)
+                elif isinstance(event, (Ping, Pong)):
+                    self._control(event, now)
+                    if self._options.control_messages:
+                        messages.append(cast("Message", event))  # for who has asked for it
+                else:
+                    self._react(event, now)
+        except InflateError as error:
+            self.decoder.close()
+            self._react(Failure(error.code, str(error)), now)
+        except MemoryError:
+            self.out_of_memory(now)
         return messages
+
+    def refuse_message(self, now: float) -> None:
+        """Says that a message is over `read_limit`, which with `streaming` only who joins its parts
+        can see."""
+        if not self.input_ended:
+            self._fail(ProtocolError(CloseCode.MESSAGE_TOO_BIG, "message over the size limit"), now)
 
     def _control(self, event: Ping | Pong, now: float) -> None:
         if isinstance(event, Pong):

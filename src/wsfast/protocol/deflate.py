@@ -14,6 +14,7 @@ Both are made for the first message that needs them, and let go after each messa
 is taken over to the next. Nothing here is thread-safe.
 """
 
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from wsfast.codec import Compressed
@@ -87,7 +88,8 @@ class InflateError(Exception):
 
 
 class Inflater:
-    """Inflates the messages of one direction of one connection, none beyond `limit` bytes."""
+    """Inflates the messages of one direction of one connection: whole, and then none beyond `limit`
+    bytes, or in steps."""
 
     def __init__(self, window_bits: int, limit: int, *, takeover: bool) -> None:
         self._window_bits = window_bits
@@ -103,10 +105,8 @@ class Inflater:
 
         Raises `InflateError`, and is of no use from then on.
         """
-        # Some compress an empty message to nothing, which is no deflate stream, but plain enough.
-        self._begun = self._begun or piece.data != b""
         try:
-            if self._begun:
+            if self._begins(piece):
                 self._inflate_piece(piece.data, last=not piece.more)
         except zlib.error as error:
             raise _malformed() from error
@@ -114,10 +114,30 @@ class Inflater:
             return None
         message = b"".join(self._parts)
         self._parts.clear()
+        self._end()
+        return _decode(message) if piece.text else message
+
+    def steps(self, piece: Compressed) -> Iterator[bytes]:
+        """As `feed`, but gives what is inflated step by step, without a limit. All of it must be
+        taken before the next piece comes."""
+        try:
+            if self._begins(piece):
+                yield from self._steps_of_piece(piece.data, last=not piece.more)
+        except zlib.error as error:
+            raise _malformed() from error
+        if not piece.more:
+            self._end()
+
+    def _begins(self, piece: Compressed) -> bool:
+        """Whether anything of the message has come. Some compress an empty one to nothing, which is
+        no deflate stream, but plain enough."""
+        self._begun = self._begun or piece.data != b""
+        return self._begun
+
+    def _end(self) -> None:
         self._size, self._begun = 0, False
         if not self._takeover:
             self._state = None
-        return _decode(message) if piece.text else message
 
     def _inflate_piece(self, data: bytes, *, last: bool) -> None:
         if last and len(data) <= _SLICE:
@@ -134,11 +154,37 @@ class Inflater:
         if last and self._state is not None and self._inflate(_TAIL):
             raise _malformed()
 
-    def _inflate(self, data: bytes) -> bytes:
-        """Takes all of `data`, or if its stream ends there, returns what follows in it."""
+    def _steps_of_piece(self, data: bytes, *, last: bool) -> Iterator[bytes]:
+        for at in range(0, len(data), _SLICE):
+            rest = data[at : at + _SLICE]
+            while rest:
+                rest = yield from self._steps(rest)
+        if last and self._state is not None and (yield from self._steps(_TAIL)):
+            raise _malformed()
+
+    def _steps(self, data: bytes) -> Generator[bytes, None, bytes]:
+        """As `_inflate`."""
+        state = self._current_state()
+        while True:
+            part = state.decompress(data, _STEP)
+            if part:
+                yield part
+            if state.eof:
+                self._state = None
+                rest: bytes = state.unused_data
+                return rest
+            data = state.unconsumed_tail
+            if not data and len(part) < _STEP:
+                return b""
+
+    def _current_state(self) -> Any:
         if self._state is None:
             self._state = zlib.decompressobj(-self._window_bits)
-        state = self._state
+        return self._state
+
+    def _inflate(self, data: bytes) -> bytes:
+        """Takes all of `data`, or if its stream ends there, returns what follows in it."""
+        state = self._current_state()
         while True:
             # One byte more than allowed is asked for, as only that tells whether there is one.
             room = self._limit - self._size

@@ -89,6 +89,11 @@ class OptionsDict(TypedDict, total=False):
     """At the send queue's bound: "block" up to `write_timeout` (default), or "fail" at once."""
     receive_overflow: ReceiveOverflow
     """At the receive queue's bound: "pause" reading (default), or "drop_oldest"."""
+    streaming: bool
+    """Whether messages of any size are received, piece by piece as they come, by `receive_stream`.
+    `read_limit` then bounds what is joined to whole messages, and `receive_queue_bytes` what waits,
+    also of what is inflated; `read_timeout` is the wait for each piece. Not together with
+    `receive_overflow="drop_oldest"`; for threads, and not for `wsfast.connect`. Default False."""
     control_messages: bool
     """Whether pings and pongs that have come are received too, in order among the messages, as
     `wsfast.codec.Ping` and `Pong`; pings are answered all the same. At the receive queue's bounds
@@ -152,6 +157,7 @@ class Options:
     send_queue_bytes: int = 16 * 1024 * 1024
     send_overflow: SendOverflow = "block"
     receive_overflow: ReceiveOverflow = "pause"
+    streaming: bool = False
     control_messages: bool = False
     ssl_context: "ssl.SSLContext | None" = None
 
@@ -220,6 +226,8 @@ def _checked(given: Mapping[str, Any], cls: type[Options]) -> dict[str, Any]:
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise TypeError(f"unknown option {name!r}{hint}")
     checked = {name: _CHECKS[name](value, name) for name, value in given.items()}
+    if checked.get("streaming") and checked.get("receive_overflow") == "drop_oldest":
+        raise InvalidOption("streaming contradicts receive_overflow='drop_oldest'")
     if checked.get("read_limit") == 0:
         checked["read_limit"] = DEFAULT_READ_LIMIT
     if not checked.get("compression_threshold"):
@@ -272,6 +280,7 @@ _CHECKS: Mapping[str, checks.Check] = {
     "send_queue_bytes": _size,
     "send_overflow": checks.choice(get_args(SendOverflow)),
     "receive_overflow": checks.choice(get_args(ReceiveOverflow)),
+    "streaming": checks.flag,
     "control_messages": checks.flag,
     "ssl_context": checks.context,
     "verify": checks.flag,

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from threading import Lock
-from typing import Self, final
+from typing import Any, Self, final
 
 from typing_extensions import disjoint_base
 
 from wsfast.codec import Decoder
 from wsfast.protocol.connection import Connection, Event, Message
+from wsfast.protocol.parts import PartInbox
 from wsfast.system._cipher import Cipher
 from wsfast.threads._sender import Sender
 from wsfast.threads.inbox import Inbox
@@ -89,11 +90,11 @@ class Taker:
     by who has the reading role, `make_receiver`, `failed`, `ended` and `handle`.
     """
 
-    def __new__(cls, protocol: Connection, lock: Lock, inbox: Inbox) -> Self:
+    def __new__(cls, protocol: Connection, lock: Lock, inbox: Inbox | PartInbox) -> Self:
         """`lock` is that of the connection."""
 
     @property
-    def inbox(self) -> Inbox:
+    def inbox(self) -> Inbox | PartInbox:
         """What has arrived and waits to be taken."""
 
     receiver: Receiver | None
@@ -109,6 +110,9 @@ class Taker:
     """Whether one of those may give back what it has been handed. Who waited for the network then
     would not see it."""
 
+    held_back: bool
+    """Whether the protocol must `resume` before anything else is received."""
+
     waiting: int
     """How many threads want the role, or what its holder receives."""
 
@@ -121,3 +125,7 @@ class Taker:
     def receive(self, timeout: float | None = None) -> Message | None:
         """As `Connection.receive`; None if others are `watching`, or `promised` something: then the
         caller has to do as they do."""
+
+    def wait_for(self, poll: Callable[[], object], timeout: float | None = None) -> Any:
+        """As `receive`, but returns what `poll` does, which is called with the lock held whenever
+        something may have changed, as soon as that is not None."""

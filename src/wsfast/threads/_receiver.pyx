@@ -215,7 +215,7 @@ cdef class Taker:
     cdef object _lock, _protocol
     cdef readonly object inbox
     cdef public Receiver receiver
-    cdef public bint reading, watching, promised
+    cdef public bint reading, watching, promised, held_back
     cdef public Py_ssize_t waiting, waiting_for_pong
     cdef public object stand_in_due
 
@@ -225,16 +225,28 @@ cdef class Taker:
         self.inbox = inbox
 
     def receive(self, timeout=None):
+        return self._take(None, timeout)
+
+    def wait_for(self, poll, timeout=None):
+        return self._take(poll, timeout)
+
+    cdef object _take(self, poll, timeout):
         cdef list messages
         cdef bint settle = False
+        cdef Py_ssize_t given = 1 if poll is None else 0
         protocol, inbox = self._protocol, self.inbox
         deadline = None if timeout is None else wsfast_now() + <double>timeout
         while True:
             with self._lock:
-                if (self.watching or self.promised) and self.others_wait():
-                    return None
-                if inbox.count:
-                    return self.take()
+                if poll is None:
+                    if (self.watching or self.promised) and self.others_wait():
+                        return None
+                    if inbox.count:
+                        return self.take()
+                else:
+                    found = poll()
+                    if found is not None:
+                        return found
                 settle = protocol.unsettled
                 if not settle:
                     if protocol.input_ended:
@@ -251,15 +263,15 @@ cdef class Taker:
                 messages = self._read(deadline)
             finally:
                 with self._lock:
-                    if len(messages) > 1:
-                        self.put(messages[1:])
+                    if len(messages) > given:
+                        self.put(messages[given:])
                     self.reading = False
                     if (
                         self.waiting or self.waiting_for_pong or self.watching
                         or self.stand_in_due is None or protocol.finished
                     ):
                         self.give_back()
-            if messages:
+            if messages and given:
                 return messages[0]
 
     cdef list _read(self, deadline):
@@ -267,6 +279,9 @@ cdef class Taker:
         or kept."""
         cdef Receiver receiver = self.receiver
         cdef list events
+        if self.held_back:
+            self.handle(None)
+            return []
         if receiver is None:
             receiver = self.make_receiver()
         try:

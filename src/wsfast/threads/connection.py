@@ -26,8 +26,10 @@ from wsfast.protocol.options import Options
 from wsfast.protocol.sending import Chunks
 from wsfast.protocol.url import URL
 from wsfast.threads._sender import Sender
+from wsfast.threads.message_stream import MessageStream
 from wsfast.threads.reader import Reader
 from wsfast.threads.stream import Stream
+from wsfast.threads.stream_reader import StreamReader
 from wsfast.threads.timers import Timer, timers
 from wsfast.threads.writer import Writer
 
@@ -82,7 +84,8 @@ class Connection:
             on_failed=self._after_change,
         )
         self.send = self._writer.send  # not by way of a method: that would cost as much again
-        self._reader = Reader(
+        make_reader = StreamReader if self._options.streaming else Reader
+        self._reader: Reader = make_reader(
             self._protocol,
             self._options,
             self._lock,
@@ -248,6 +251,18 @@ class Connection:
         the peer down.
         """
         self._reader.run(deliver)
+
+    def receive_stream(self, timeout: float | None = None) -> MessageStream:
+        """The next message, to be taken piece by piece.
+
+        With `streaming` it is returned as soon as its first piece has come, and may be of any size;
+        without, once it has come whole, as one piece. What has not been taken of the message before
+        is skipped. Waits and raises as `receive` does.
+
+        With `streaming`, `receive` and all other ways to receive join the pieces of a message. One
+        over `read_limit` fails the connection with 1009, and raises `ProtocolError`.
+        """
+        return self._reader.receive_stream(timeout)
 
     def __iter__(self) -> Iterator[Message]:
         """The messages until the end. Ends quietly after a closing handshake; otherwise raises

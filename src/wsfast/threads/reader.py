@@ -20,12 +20,14 @@ from wsfast.protocol.connection import Connection as Protocol
 from wsfast.protocol.connection import Event, Message
 from wsfast.protocol.constants import State
 from wsfast.protocol.keepalive import later, reached
-from wsfast.protocol.messages import total_size
+from wsfast.protocol.messages import Received, total_size
 from wsfast.protocol.options import Options
+from wsfast.protocol.parts import PartInbox
 from wsfast.system.background import start_thread
 from wsfast.system.tls import describe
 from wsfast.threads._receiver import Receiver, Taker
 from wsfast.threads.inbox import Inbox
+from wsfast.threads.message_stream import MessageStream
 from wsfast.threads.stream import Stream
 from wsfast.threads.timers import nothing
 from wsfast.threads.writer import Writer
@@ -58,7 +60,12 @@ class Reader(Taker):
         arm: Callable[[], None],
         on_idle: Callable[[], None],
     ) -> Self:
-        return super().__new__(cls, protocol, lock, Inbox(options))
+        return super().__new__(cls, protocol, lock, cls.make_inbox(options))
+
+    @staticmethod
+    def make_inbox(options: Options) -> Inbox | PartInbox:
+        """Where what has arrived waits."""
+        return Inbox(options)
 
     def __init__(
         self,
@@ -73,6 +80,7 @@ class Reader(Taker):
         """With `lock` held, `arm` is called when a deadline may have come nearer, and `on_idle`
         when the connection may be over and nobody reads."""
         self._protocol = protocol
+        self._options = options
         self._lock = lock
         self._writer = writer
         self._arm = arm
@@ -220,6 +228,7 @@ class Reader(Taker):
             now = time.monotonic()
             if size:
                 self.put(list(self._protocol.received(size, now)))
+                self.held_back = self._protocol.held_back
             elif timed_out:
                 self._protocol.tick(max(now, deadline or now))
             elif failure is not None:
@@ -230,6 +239,9 @@ class Reader(Taker):
     def read(self, deliver: Deliver | None = None) -> None:
         """Waits for the next bytes and keeps the messages that they end. With `deliver` delivers
         them, and goes on until there is more to do."""
+        if self.held_back:
+            self.handle(None, deliver)
+            return
         receiver = self.receiver or self.make_receiver()
         try:
             events = receiver.receive() if deliver is None else receiver.run(deliver)
@@ -269,13 +281,17 @@ class Reader(Taker):
             self._protocol.out_of_memory(time.monotonic())
             self._arm()
 
-    def handle(self, events: list[Event], deliver: Deliver | None = None) -> None:
-        """Has the protocol do what `events` ask for, and delivers or keeps the messages."""
+    def handle(self, events: list[Event] | None, deliver: Deliver | None = None) -> None:
+        """Has the protocol do what `events` ask for, or what it has held back, and delivers or
+        keeps the messages."""
         protocol, stream = self._protocol, self._stream
         assert stream is not None
         now = time.monotonic()
         with self._lock:
-            messages = list(protocol.handle(events, now))
+            messages = list(
+                protocol.resume(now) if events is None else protocol.handle(events, now)
+            )
+            self.held_back = protocol.held_back
             if deliver is None:
                 # At once: who sees that the peer has closed must find what came before.
                 self.put(messages)
@@ -310,6 +326,7 @@ class Reader(Taker):
         if messages:
             with self._lock:
                 self.put(list(messages))
+                self.held_back = self._protocol.held_back
 
     def put(self, messages: list[Message], size: int | None = None) -> None:
         """With the lock held; they are the inbox's from now on."""
@@ -479,6 +496,16 @@ class Reader(Taker):
             size = total_size(messages)
             to.extend(messages)
         return size
+
+    def receive_stream(self, timeout: float | None = None) -> MessageStream:
+        """As `Connection.receive_stream`."""
+        message: Received = self.wait_for(self._take_if_any, timeout)
+        if isinstance(message, str | bytes):
+            return MessageStream.of(message)
+        return cast("MessageStream", message)
+
+    def _take_if_any(self) -> Message | None:
+        return self.take() if self.inbox.count else None
 
     def wait_pong(self, number: int, timeout: float | None) -> bool:
         """As `Connection.wait_pong`."""
