@@ -6,6 +6,7 @@ and with aiofastnet's transports.
 
 from wsfast.aio.client import Opening, connect
 from wsfast.aio.connection import Connection
+from wsfast.aio.hooks import Refusal
 from wsfast.aio.server import Handler, Server, Serving, serve
 
-__all__ = ["Connection", "Handler", "Opening", "Server", "Serving", "connect", "serve"]
+__all__ = ["Connection", "Handler", "Opening", "Refusal", "Server", "Serving", "connect", "serve"]

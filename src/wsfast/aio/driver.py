@@ -18,6 +18,7 @@ from wsfast.protocol.connection import Connection as Protocol
 from wsfast.protocol.connection import Event, Message
 from wsfast.protocol.constants import State
 from wsfast.protocol.errors import WebSocketError
+from wsfast.protocol.http1 import Pairs
 from wsfast.protocol.keepalive import reached
 from wsfast.protocol.options import Options
 from wsfast.system.tls import TLSSession, describe, handshake_failure
@@ -171,9 +172,14 @@ class Driver(Endpoint):
         if protocol.error is not None and not self._is_open:
             raise protocol.error
 
-    def _accept(self) -> None:
-        """On a server: answers the request with the upgrade."""
-        self._opened(self._protocol.accept(time.monotonic()))
+    def _accept(self, further: Pairs | None = None) -> None:
+        """On a server: answers the request with the upgrade, and `further` header fields."""
+        self._opened(self._protocol.accept(time.monotonic(), further))
+
+    def _refuse(self, status: int, text: str, further: Pairs | None = None) -> None:
+        """On a server: turns the request down."""
+        self._protocol.refuse(status, text, time.monotonic(), further)
+        self._after()
 
     def _opened(self, messages: Sequence[Message]) -> None:
         """After each step of the opening. `messages` have come along with the last of them."""

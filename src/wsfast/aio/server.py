@@ -6,12 +6,13 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import TracebackType
 from typing import Any, Self, TypeAlias, Unpack
 
 from wsfast.aio.client import check_callback
 from wsfast.aio.connection import Connection
+from wsfast.aio.hooks import Hooks, ProcessRequest, ProcessResponse
 from wsfast.protocol.connection import Connection as Protocol
 from wsfast.protocol.connection import Message
 from wsfast.protocol.constants import CloseCode
@@ -38,16 +39,19 @@ class Server:
         self,
         handler: Handler | None,
         on_message: OnMessage | None,
+        hooks: Hooks,
         options: ServerOptions,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._handler = handler
         self._on_message = on_message
+        self._hooks = hooks
         self._options = options
         self._loop = loop
         self._listeners: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._judging: dict[Connection, asyncio.Task[None]] = {}
         self._closing = False
         self._empty = asyncio.Event()
         self.addresses: list[Any] = []
@@ -115,22 +119,32 @@ class Server:
 
     def requested(self, connection: Connection) -> None:
         """There is a request."""
-        connection._accept()
+        if self._hooks:
+            task = self._start(self._hooks.judge(connection))
+            if not task.done():  # as an eager one may be
+                self._judging[connection] = task
+        else:
+            connection._accept()
 
     def opened(self, connection: Connection) -> None:
         """The connection is open."""
+        self._judging.pop(connection, None)
         if self._handler is not None:
             self._start(self._serve(connection, self._handler))
 
     def gone(self, connection: Connection) -> None:
         """It has ended, and its socket is closed."""
         self._connections.discard(connection)
+        judging = self._judging.pop(connection, None)
+        if judging is not None:
+            judging.cancel()  # nobody waits for the answer
         self._check_empty()
 
-    def _start(self, work: Any) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
+        return task
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -247,11 +261,13 @@ class Serving:
         self,
         handler: Handler | None,
         on_message: OnMessage | None,
+        hooks: Hooks,
         options: ServerOptions,
         where: tuple[str | None, int, str | None, socket.socket | None],
     ) -> None:
         self._handler = handler
         self._on_message = on_message
+        self._hooks = hooks
         self._options = options
         self._where = where
         self._server: Server | None = None
@@ -260,7 +276,8 @@ class Serving:
         return self._start().__await__()
 
     async def _start(self) -> Server:
-        server = Server(self._handler, self._on_message, self._options, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        server = Server(self._handler, self._on_message, self._hooks, self._options, loop)
         try:
             await server._listen(*self._where)
         except BaseException:
@@ -288,6 +305,8 @@ def serve(
     port: int = 0,
     *,
     on_message: OnMessage | None = None,
+    process_request: ProcessRequest | None = None,
+    process_response: ProcessResponse | None = None,
     path: str | os.PathLike[str] | None = None,
     sock: socket.socket | None = None,
     **options: Unpack[ServerOptionsDict],
@@ -306,6 +325,12 @@ def serve(
             of a name are listened on.
         port: the TCP port; 0: one that is free, see `Server.port`.
         on_message: as in `connect`, for every connection.
+        process_request: called with the connection and its `Request` once that is found to be good,
+            origin included, and before it is answered. May be a coroutine function; `dial_timeout`
+            bounds it. What it raises or returns as `Refusal` turns the request down, None lets it
+            pass.
+        process_response: called with the connection and the `Response` that is to be sent. What it
+            returns are further header fields, such as Set-Cookie, or None. Likewise.
         path: a Unix socket to listen on, in place of host and port.
         sock: a listening socket, or one that is bound, in place of these.
         options: as a client's, with durations in milliseconds or as Go strings; `ssl_context` makes
@@ -322,8 +347,10 @@ def serve(
         raise TypeError("handler: a coroutine function is needed, or on_message")
     if (host is not None or port) + (path is not None) + (sock is not None) > 1:
         raise InvalidOption("host and port, path, and sock contradict each other")
+    hooks = Hooks(process_request, process_response)
+    hooks.check()
     checked = server_options(**options)
     if checked.streaming:
         raise InvalidOption("streaming is for threads: there is no receive_stream here")
     where = None if path is None else os.fspath(path)
-    return Serving(handler, on_message, checked, (host, port, where, sock))
+    return Serving(handler, on_message, hooks, checked, (host, port, where, sock))

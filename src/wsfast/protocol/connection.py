@@ -33,6 +33,7 @@ from wsfast.protocol.errors import (
     WebSocketError,
 )
 from wsfast.protocol.handshake import ClientHandshake, Refusal, Request, Response, ServerHandshake
+from wsfast.protocol.http1 import Pairs
 from wsfast.protocol.keepalive import Keepalive, later, reached
 from wsfast.protocol.messages import Message
 from wsfast.protocol.options import ClientOptions, Options, ServerOptions
@@ -354,26 +355,33 @@ class Connection:
         if self.redirect is None:
             self.abandon(error)
 
-    def accept(self, now: float) -> Sequence[Message]:
-        """Answers the `request` with the upgrade. Returns messages that came along with it.
+    def answer(self) -> Response:
+        """What `accept` would answer the `request` with."""
+        assert isinstance(self.handshake, ServerHandshake)
+        return self.handshake.answer()
+
+    def accept(self, now: float, further: Pairs | None = None) -> Sequence[Message]:
+        """Answers the `request` with the upgrade, and `further` header fields, which have been
+        checked. Returns messages that came along with it.
 
         Does nothing if the opening is over, because of a deadline or a close.
         """
         assert isinstance(self.handshake, ServerHandshake)
         if self.state is not State.CONNECTING:
             return ()
-        self.outbox.raw(self.handshake.accept())
+        self.outbox.raw(self.handshake.accept(further))
         return self._open(now)
 
-    def refuse(self, status: int, text: str, now: float) -> None:
-        """Answers the `request` with an HTTP `status` of 300 to 599 and `text` as its body.
+    def refuse(self, status: int, text: str, now: float, further: Pairs | None = None) -> None:
+        """Answers the `request` with an HTTP `status` of 300 to 599, `text` as its body, and
+        `further` header fields, which have been checked.
 
         Does nothing if the opening is over. Raises `ValueError` for another status.
         """
         if not 300 <= status <= 599:
             raise ValueError(f"status: {status} is not between 300 and 599")
         if self.state is State.CONNECTING:
-            self._refuse(Refusal(status, text), now)
+            self._refuse(Refusal(status, text, further), now)
 
     def _refuse(self, refusal: Refusal, now: float) -> None:
         assert isinstance(self.handshake, ServerHandshake)

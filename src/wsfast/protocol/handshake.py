@@ -276,7 +276,7 @@ class ServerHandshake(HTTPReader):
         if answer is not None:
             self.deflate, self._extension = answer
 
-    def accept(self) -> bytes:
+    def answer(self) -> Response:
         """The response that upgrades; chooses the subprotocol that the server prefers."""
         assert self.request is not None
         offered = self.request.subprotocols
@@ -290,10 +290,14 @@ class ServerHandshake(HTTPReader):
             pairs.append(("Sec-WebSocket-Protocol", self.subprotocol))
         if self._extension is not None:
             pairs.append(("Sec-WebSocket-Extensions", self._extension))
+        return Response(101, Headers(pairs + self._common_headers()))
+
+    def accept(self, further: Pairs | None = None) -> bytes:
+        """The bytes of `answer`, with `further` header fields."""
         response = h11.InformationalResponse(
             status_code=101,
             reason=b"Switching Protocols",
-            headers=encode(pairs + self._common_headers()),
+            headers=encode(self.answer().headers.raw + (further or [])),
         )
         data = self._http.send(response) or b""
         self.leftover = self._http.trailing_data[0]
