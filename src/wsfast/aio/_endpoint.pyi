@@ -111,6 +111,9 @@ class Endpoint:
     def _send(self, data: str | Buffer, /) -> None:
         """As `send_nowait`, for who has found room: it may go beyond the bounds."""
 
+    def _send_framed(self, frame: bytes, /) -> bool:
+        """Sends a frame as it is, and now; False if there is no room for it."""
+
     def _deliver(self, messages: list[Message], /) -> None:
         """Delivers or keeps messages that came while the connection was being opened."""
 

@@ -440,6 +440,28 @@ cdef class Endpoint:
                 raise MemoryError
             outbox.draw_keys()
 
+    def _send_framed(self, bytes frame not None):
+        """False if it cannot be sent now."""
+        cdef size_t size = PyBytes_GET_SIZE(frame)
+        cdef Added added
+        self.check_thread()
+        if self.broken or self.write is None or not self.fits(size):
+            return False
+        if not self.blocked and self.outbox.size:
+            self.flush()  # what came before
+        if not self.blocked and self.cipher is None:
+            self.heard_since = False
+            self.put_on_wire(frame, size)
+            self.sent_at = wsfast_now()
+            return True
+        self.outbox.lock()
+        added = self.outbox.add_framed(<const uint8_t *>PyBytes_AS_STRING(frame), size)
+        self.outbox.unlock()
+        if added != ADDED:
+            raise MemoryError
+        self.flush()
+        return True
+
     cdef bint has_room(self) noexcept:
         """Whether senders need not wait. What they send may go beyond the bounds, once."""
         return not self.blocked or (

@@ -84,6 +84,7 @@ cdef class Outbox:
     cdef void unlock(self) noexcept nogil
     cdef Added add(self, uint8_t opcode, bint fin, bint rsv1, const uint8_t *data,
                    size_t size) noexcept
+    cdef Added add_framed(self, const uint8_t *data, size_t size) noexcept
     cdef PyObject *take_block(self, size_t *size, size_t *room) noexcept nogil
     cdef void give_back(self, PyObject *block, size_t room) noexcept nogil
 

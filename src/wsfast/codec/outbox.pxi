@@ -215,6 +215,16 @@ cdef class Outbox:
             self.message_count += 1
         return ADDED
 
+    cdef Added add_framed(self, const uint8_t *data, size_t size) noexcept:
+        """Adds a message that is framed already, as a server does."""
+        cdef Added reserved = self._reserve(size)
+        if reserved == ADDED:
+            memcpy(PyBytes_AS_STRING_(self.buffer) + self.size, data, size)
+            self.size += size
+            self.frame_count += 1
+            self.message_count += 1
+        return reserved
+
     cdef PyObject *take_block(self, size_t *size, size_t *room) noexcept nogil:
         """All that is pending: a bytes object of `room` bytes, of which `size` are used; the
         caller's from now on. NULL if there is nothing."""

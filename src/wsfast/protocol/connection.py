@@ -39,7 +39,7 @@ from wsfast.protocol.messages import Message
 from wsfast.protocol.options import ClientOptions, Options, ServerOptions
 from wsfast.protocol.receiving import Decoded, Event, Part, Streaming, whole_messages
 from wsfast.protocol.redirects import Hop, follow
-from wsfast.protocol.sending import Fragment, Outgoing
+from wsfast.protocol.sending import Form, Fragment, Outgoing
 from wsfast.protocol.url import URL
 
 if TYPE_CHECKING:
@@ -110,7 +110,9 @@ class Connection:
         self._server = isinstance(handshake, ServerHandshake)
         self.decoder = self._make_decoder(compression=False)
         self.outbox = Outbox(server=self._server)
-        self._outgoing = Outgoing(self.outbox, options.compression_threshold)
+        self._outgoing = Outgoing(
+            self.outbox, options.compression_threshold, masked=not self._server
+        )
         self._inflater: Inflater | None = None
         self._streaming = Streaming() if options.streaming else None
         self._scratch: bytearray | None = None
@@ -451,6 +453,15 @@ class Connection:
         """
         self.check_open()
         self._outgoing.message(data)
+
+    @property
+    def form(self) -> Form | None:
+        """See `Outgoing.form`."""
+        return self._outgoing.form
+
+    def framed(self, data: "str | Buffer") -> bytes:
+        """See `Outgoing.framed`. Raises as `send` does for data that cannot be sent."""
+        return self._outgoing.framed(data)
 
     @property
     def fragmenting(self) -> bool:

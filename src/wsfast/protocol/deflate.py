@@ -59,6 +59,12 @@ class Deflater:
         self._takeover = takeover
         self._state: Any = None
 
+    @property
+    def parameters(self) -> tuple[int, int] | None:
+        """Equal for deflaters that make the same of every message; None if one depends on those
+        before it."""
+        return None if self._takeover else (self._window_bits, self._level)
+
     def compress(self, payload: "Buffer", *, last: bool = True) -> "Buffer":
         """The compressed form of the next part of a message, all of which can be inflated.
 

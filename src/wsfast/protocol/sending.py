@@ -19,6 +19,9 @@ __all__ = ["Chunks", "Fragment", "Outgoing", "Splitter", "check_chunks", "fragme
 Chunks: TypeAlias = "Iterable[str] | Iterable[Buffer]"
 
 
+Form: TypeAlias = tuple[int, ...]
+
+
 class Fragment(NamedTuple):
     """What goes into one frame of a message."""
 
@@ -95,8 +98,10 @@ def _chunk_payload(chunk: "str | Buffer", text: bool) -> bytes:
 class Outgoing:
     """The messages of one direction of one connection. A method that raises has sent nothing."""
 
-    def __init__(self, outbox: Outbox, compression_threshold: int) -> None:
+    def __init__(self, outbox: Outbox, compression_threshold: int, *, masked: bool = False) -> None:
+        """`masked`: the outbox is a client's."""
         self.outbox = outbox
+        self._masked = masked
         self._threshold = compression_threshold
         self._deflater: Deflater | None = None
         self._open = False
@@ -139,6 +144,23 @@ class Outgoing:
         except BaseException:
             deflater.reset()
             raise
+
+    @property
+    def form(self) -> Form | None:
+        """What tells the frame that a message becomes: equal for connections of servers on which it
+        is the same. None where each message has a form of its own, or none can be sent now."""
+        if self._begun or self._masked:
+            return None
+        if self._deflater is None:
+            return ()
+        return self._deflater.parameters and (*self._deflater.parameters, self._threshold)
+
+    def framed(self, data: "str | Buffer") -> bytes:
+        """The frame of a message on all connections that have the same `form`. Sends nothing."""
+        apart = Outgoing(Outbox(server=True), self._threshold)
+        apart._deflater = self._deflater  # which keeps nothing from one message to the next
+        apart.message(data)
+        return apart.outbox.take()
 
     def fragment(self, fragment: Fragment) -> None:
         """Frames the next fragment, the first one of a message unless that is `fragmenting`.
