@@ -104,6 +104,8 @@ PROGRAMS = [
             tasks=("received",), packages=("wsfast",), many=False),
     Program("wsfast-receive", "blocking send and receive", "wsfast_receive.py",
             tasks=("request",), packages=("wsfast",), many=False),
+    Program("wsfast-client", "the Client: send, and receive from its channel", "wsfast_client.py",
+            tasks=("request",), packages=("wsfast",), many=False),
     Program("picows", "core API, uvloop, aiofastnet", **_PICOWS),
     Program("picows-uvloop", "core API, uvloop's own transports",
             arguments=("--transport", "uvloop"), variant=True, **_PICOWS),

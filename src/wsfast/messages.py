@@ -13,6 +13,7 @@ from wsfast.channel.waiting import Waiter
 from wsfast.codec import Ping
 from wsfast.protocol.durations import Duration, seconds
 from wsfast.protocol.errors import ConnectionClosed, ForkedError
+from wsfast.protocol.keepalive import later
 from wsfast.protocol.messages import Received
 from wsfast.protocol.options import ClientOptions
 from wsfast.threads.connection import Connection
@@ -93,15 +94,19 @@ class MessageChannel(Channel[Message]):
 
         Raises `ForkedError` too, in the child of a fork.
         """
-        limit = None if timeout is None else seconds(timeout, "timeout")
-        deadline = None if limit is None else time.monotonic() + limit
+        limit = deadline = None
+        if timeout is not None:
+            limit = seconds(timeout, "timeout")
+            deadline = later(time.monotonic(), limit)
         try:
-            data = self._reader.receive(limit)
+            received = self._reader.receive(limit)
         except ForkedError:
             raise
         except ConnectionClosed:
-            data = None
-        return self._receive_in_turn(deadline) if data is None else (_message(data), True)
+            received = None
+        if received.__class__ is bytes:  # without another call: whoever asks waits for the answer
+            return _new(Message, (TYPE_BINARY, received, None, "")), True
+        return self._receive_in_turn(deadline) if received is None else (_message(received), True)
 
     def _receive_in_turn(self, deadline: float | None) -> Taken:
         """Receives in one queue with those who wait by `select`, or in tasks."""

@@ -55,7 +55,7 @@ def test_our_programs(tmp_path: Path) -> None:
     both = {"wsfast", "c"}
     assert {name: set(result["summary"]) for name, result in results.items()} == {
         "echo-100kB": both,
-        "request-32B": {"wsfast-receive", "c"},
+        "request-32B": {"wsfast-receive", "wsfast-client", "c"},
         "flood-received-32B-text": both | {"wsfast-polled"},
         "flood-sent-32B": both,
         "deflate-received-1KiB": {"wsfast", "wsfast-level-1", "wsfast-zlib"},

@@ -212,7 +212,7 @@ cdef class Receiver:
 
 
 cdef class Taker:
-    cdef object _lock, _protocol
+    cdef object _acquire, _release, _protocol
     cdef readonly object inbox
     cdef public Receiver receiver
     cdef public bint reading, watching, promised, held_back
@@ -221,7 +221,7 @@ cdef class Taker:
 
     def __cinit__(self, protocol, lock, inbox):
         self._protocol = protocol
-        self._lock = lock
+        self._acquire, self._release = lock.acquire, lock.release
         self.inbox = inbox
 
     def receive(self, timeout=None):
@@ -237,7 +237,8 @@ cdef class Taker:
         protocol, inbox = self._protocol, self.inbox
         deadline = None if timeout is None else wsfast_now() + <double>timeout
         while True:
-            with self._lock:
+            self._acquire()  # with the lock, but without looking up how
+            try:
                 if poll is None:
                     if (self.watching or self.promised) and self.others_wait():
                         return None
@@ -255,6 +256,8 @@ cdef class Taker:
                         self.wait(deadline)
                         continue
                     self.reading = True
+            finally:
+                self._release()
             if settle:
                 self.settle()
                 continue
@@ -262,7 +265,8 @@ cdef class Taker:
             try:
                 messages = self._read(deadline)
             finally:
-                with self._lock:
+                self._acquire()
+                try:
                     if len(messages) > given:
                         self.put(messages[given:])
                     self.reading = False
@@ -271,6 +275,8 @@ cdef class Taker:
                         or self.stand_in_due is None or protocol.finished
                     ):
                         self.give_back()
+                finally:
+                    self._release()
             if messages and given:
                 return messages[0]
 
