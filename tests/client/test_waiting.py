@@ -262,8 +262,8 @@ def test_a_stand_in_for_which_there_was_no_thread_is_tried_again(
         return start(*args)
 
     monkeypatch.setattr(reader, "STAND_IN", 0.01)
-    client, peer = dial_client(ping_interval=None)
     monkeypatch.setattr(reader, "start_thread", refuse_first)
+    client, peer = dial_client(ping_interval=None)
     channel = client.channel()
     peer.send(texts("late"))
     assert select([channel.case_receive()], timeout="10s").value.data == "late"
