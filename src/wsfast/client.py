@@ -31,10 +31,11 @@ from wsfast.messages import (
     TYPE_TEXT,
     Message,
     MessageChannel,
+    StreamedMessage,
 )
 from wsfast.protocol import checks
 from wsfast.protocol.constants import CloseCode, Compression, Opcode, State
-from wsfast.protocol.durations import Duration
+from wsfast.protocol.durations import Duration, seconds
 from wsfast.protocol.errors import InvalidOption, PongTimeout
 from wsfast.protocol.handshake import Response
 from wsfast.protocol.options import ClientOptions, ClientOptionsDict, client_options
@@ -60,6 +61,7 @@ __all__ = [
     "FaceOptionsDict",
     "Message",
     "MessageChannel",
+    "StreamedMessage",
     "connect",
 ]
 
@@ -256,6 +258,24 @@ class Client:
         yield from self._channel
         if self._connection.error is not None:
             self._connection.check_open()
+
+    def receive_stream(self, timeout: Duration | None = None) -> StreamedMessage:
+        """The next message, to be taken piece by piece.
+
+        With the option `streaming` it is returned as soon as its first piece has come, and may be
+        of any size; without, once it has come whole. What has not been taken of the message before
+        is skipped. Meanwhile others should not wait for messages in other ways: each of them is
+        handed whole ones, and what a cancelled task gives back waits for them.
+
+        Args:
+            timeout: milliseconds, a Go duration string or a timedelta; None waits for ever.
+
+        Raises:
+            TimeoutError: there was none in time. What comes later is for the next to receive.
+            ConnectionClosed: after the last message.
+            TypeError, ValueError: `timeout` is no duration.
+        """
+        return StreamedMessage(self._connection.receive_stream(seconds(timeout, "timeout")))
 
     # -------------------------------------------------------------- the end
 

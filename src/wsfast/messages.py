@@ -4,19 +4,21 @@ import os
 import time
 import weakref
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from wsfast.channel import Channel
 from wsfast.channel.cases import Receive, Taken
 from wsfast.channel.selection import wait
 from wsfast.channel.waiting import Waiter
-from wsfast.codec import Ping
+from wsfast.codec import Ping, Pong
 from wsfast.protocol.durations import Duration, seconds
 from wsfast.protocol.errors import ConnectionClosed, ForkedError
 from wsfast.protocol.keepalive import later
 from wsfast.protocol.messages import Received
 from wsfast.protocol.options import ClientOptions
 from wsfast.threads.connection import Connection
+from wsfast.threads.message_stream import MessageStream
 
 __all__ = [
     "TYPE_BINARY",
@@ -27,6 +29,7 @@ __all__ = [
     "Message",
     "MessageChannel",
     "MessageType",
+    "StreamedMessage",
 ]
 
 TYPE_TEXT: Literal["text"] = "text"
@@ -49,6 +52,54 @@ class Message(NamedTuple):
     """Of a close: its code."""
     reason: str = ""
     """Of a close: its reason."""
+
+
+class StreamedMessage:
+    """A message that is received piece by piece; see `Client.receive_stream`. One thread at a time.
+
+        with open(name, "wb") as file:
+            for piece in client.receive_stream():
+                file.write(piece)
+
+    Pieces are `str` or `bytes`, as the message is, never empty, and cut anywhere but within a
+    character. As many wait as `receive_queue_bytes` allows; then TCP slows the peer down.
+    """
+
+    type: MessageType
+    """As that of a `Message`."""
+
+    def __init__(self, received: MessageStream | Ping | Pong) -> None:
+        """Use `Client.receive_stream`."""
+        if isinstance(received, MessageStream):
+            self.type = TYPE_TEXT if received.text else TYPE_BINARY
+            self._stream = received
+        else:
+            self.type = _message(received).type
+            self._stream = MessageStream.of(received.data)
+
+    def receive(self, timeout: Duration | None = None) -> str | bytes | None:
+        """The next piece; None after the last.
+
+        `timeout`, in milliseconds, as a Go duration string or a timedelta, is for this piece.
+
+        Raises:
+            TimeoutError: it has not come in time; nothing is lost by that.
+            ConnectionClosed: the connection has ended before the message.
+            RuntimeError: this message has been left behind: another has been asked for since.
+            TypeError, ValueError: `timeout` is no duration.
+        """
+        return self._stream.receive(seconds(timeout, "timeout"))
+
+    def __iter__(self) -> Iterator[str | bytes]:
+        return iter(self._stream)
+
+    def read(self, timeout: Duration | None = None) -> str | bytes:
+        """All pieces that have not been taken, joined; `timeout` is for all of them together.
+
+        Raises as `receive` does; `ProtocolError` if they are more than `read_limit`, for which the
+        connection fails with 1009.
+        """
+        return self._stream.read(seconds(timeout, "timeout"))
 
 
 class MessageChannel(Channel[Message]):
