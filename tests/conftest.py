@@ -67,7 +67,15 @@ class Endpoint:
 
 
 @pytest.fixture
-def start_server(certificates: Certificates) -> Iterator[Callable[..., Endpoint]]:
+def serve_by() -> Callable[..., Any]:
+    """What starts servers: `serve_by(handler, host, port, **options)`."""
+    return serve
+
+
+@pytest.fixture
+def start_server(
+    certificates: Certificates, serve_by: Callable[..., Any]
+) -> Iterator[Callable[..., Endpoint]]:
     """Starts servers that end with the test: `start_server(handler, "wss", **options)`."""
     servers: list[Server] = []
 
@@ -78,7 +86,7 @@ def start_server(certificates: Certificates) -> Iterator[Callable[..., Endpoint]
         if scheme == "wss":
             options.setdefault("ssl_context", certificates.server)
             client_options["ssl_context"] = certificates.client
-        server = serve(handler, "localhost", 0, **options)
+        server = serve_by(handler, "localhost", 0, **options)
         servers.append(server)
         return Endpoint(server, f"{scheme}://localhost:{server.port}/", client_options)
 

@@ -24,6 +24,7 @@ class Loop:
 
     def __init__(self, new_loop: Callable[[], Any] = asyncio.new_event_loop) -> None:
         self.complaints: list[dict[str, Any]] = []
+        self.servers: list[aio.Server] = []
         self._loop: asyncio.AbstractEventLoop = new_loop()
         self._loop.set_exception_handler(lambda _, context: self.complaints.append(context))
         self._thread = threading.Thread(target=self._run, name="aio-bridge")
@@ -38,6 +39,15 @@ class Loop:
 
     def run(self, work: Coroutine[Any, Any, T], timeout: float | None = PATIENCE) -> T:
         return self.start(work).result(timeout)
+
+    def settle(self) -> None:
+        """Waits until its servers have no connections."""
+
+        async def wait() -> None:
+            while any(server.connections for server in self.servers):
+                await asyncio.sleep(0.001)
+
+        self.run(wait())
 
     def close(self) -> None:
         """Ends it. No task may be left, and none may have failed unseen."""
@@ -139,6 +149,7 @@ class Server:
             return await aio.serve(handle, *where, **options)
 
         self._server = loop.run(start())
+        loop.servers.append(self._server)
         self.port = self._server.port
 
     @property

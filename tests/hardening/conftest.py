@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import aio_bridge
 import pytest
 from raw_peers import TIMEOUT
 
 import wsfast
+from wsfast.protocol.errors import ConnectError
 from wsfast.protocol.options import client_options
 from wsfast.protocol.url import parse_url
+from wsfast.server import serve
 from wsfast.threads.client import connect
 from wsfast.threads.connection import Connection
 
@@ -28,10 +31,54 @@ def quick_collections() -> Iterator[None]:
     gc.unfreeze()
 
 
+class LazyLoop:
+    """`loop()`: one for the test, made when it is needed."""
+
+    def __init__(self) -> None:
+        self._loop: aio_bridge.Loop | None = None
+
+    def __call__(self) -> aio_bridge.Loop:
+        if self._loop is None:
+            self._loop = aio_bridge.Loop()
+        return self._loop
+
+    def settle(self) -> None:
+        """Waits until servers on it have no connections."""
+        if self._loop is not None:
+            self._loop.settle()
+
+    def close(self) -> None:
+        if self._loop is not None:
+            self._loop.close()
+
+
 @pytest.fixture
-def fails(make_recorder: Any) -> Callable[..., str]:
+def loop() -> Iterator[LazyLoop]:
+    loop = LazyLoop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture(params=["threads", "aio"])
+def serve_by(request: pytest.FixtureRequest, loop: LazyLoop) -> Callable[..., Any]:
+    """By each driver."""
+    if request.param == "threads":
+        return serve
+    return lambda *args, **options: aio_bridge.Server(loop(), *args, **options)
+
+
+@pytest.fixture(params=["id-api", "aio"])
+def fails(request: pytest.FixtureRequest, make_recorder: Any, loop: LazyLoop) -> Callable[..., str]:
     """`fails(url, **options)`: the text of the error, after checks that hold for every opening
-    that fails: one on_error, then one on_close with 1006, and the state "error"."""
+    that fails by the ID API: one on_error, then one on_close with 1006, and the state "error"."""
+
+    def fail_aio(url: str, **options: Any) -> str:
+        with pytest.raises(ConnectError) as caught:
+            aio_bridge.connect(loop(), url, **options)
+        return str(caught.value)
+
+    if request.param == "aio":
+        return fail_aio
 
     def fail(url: str, **options: Any) -> str:
         recorder = make_recorder()
@@ -54,13 +101,20 @@ def fails(make_recorder: Any) -> Callable[..., str]:
     return fail
 
 
-@pytest.fixture
-def dial() -> Iterator[Callable[..., Connection]]:
-    """`dial(url, **options)`: a connection, or the exception that says why there is none."""
-    connections: list[Connection] = []
+@pytest.fixture(params=["threads", "aio"])
+def dial(
+    request: pytest.FixtureRequest, loop: LazyLoop
+) -> Iterator[Callable[..., Connection | aio_bridge.Connection]]:
+    """`dial(url, **options)`: a connection by each driver, or the exception that says why there is
+    none."""
+    connections: list[Connection | aio_bridge.Connection] = []
 
-    def open_(url: str, **options: Any) -> Connection:
-        connections.append(connect(parse_url(url), client_options(**options)))
+    def open_(url: str, **options: Any) -> Connection | aio_bridge.Connection:
+        connections.append(
+            connect(parse_url(url), client_options(**options))
+            if request.param == "threads"
+            else aio_bridge.connect(loop(), url, **options)
+        )
         return connections[-1]
 
     yield open_

@@ -49,7 +49,9 @@ def ours() -> list[threading.Thread]:
 
 
 @pytest.fixture
-def flat(raw_servers: list[RawServer]) -> Iterator[Callable[[Callable[[], object]], None]]:
+def flat(
+    raw_servers: list[RawServer], loop: Any
+) -> Iterator[Callable[[Callable[[], object]], None]]:
     """`flat(fail)` calls it again and again, and compares."""
 
     def repeat(fail: Callable[[], object]) -> None:
@@ -71,6 +73,7 @@ def flat(raw_servers: list[RawServer]) -> Iterator[Callable[[Callable[[], object
                     thread.join(TIMEOUT)
         for server in raw_servers:
             server.wait_idle()
+        loop.settle()
 
     yield repeat
     assert wsfast.list() == []

@@ -111,6 +111,7 @@ def test_a_million_pongs_that_nobody_asked_for(
     assert recorder.log == [("open",), ("close", 1000, "")]
 
 
+@pytest.mark.parametrize("serve_by", ["threads"], indirect=True)
 @pytest.mark.parametrize("overflow", ["pause", "drop_oldest"])
 def test_pings_that_are_to_be_received(
     start_server: Any, memory: Callable[[], Callable[[], int]], overflow: str

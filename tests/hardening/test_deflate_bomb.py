@@ -97,19 +97,21 @@ def test_the_bomb_is_one() -> None:
 
 
 @pytest.mark.parametrize("kind", ["one frame", "text", "fragments"])
-def test_by_a_server(kind: str, raw_server: Callable[..., RawServer]) -> None:
+@pytest.mark.parametrize("ours", ["client", "aio-client"])
+def test_by_a_server(ours: str, kind: str, raw_server: Callable[..., RawServer]) -> None:
     def serve(peer: RawServerPeer) -> int:
         peer.upgrade(EXTENSION)
         return throw(peer, kind, None)
 
     server = raw_server(serve)
-    with target("client", server.url) as process:
+    with target(ours, server.url) as process:
         check([process.stdout.readline() for _ in LIMITS])
 
 
 @pytest.mark.parametrize("kind", ["one frame", "text", "fragments"])
-def test_by_a_client(kind: str) -> None:
-    with target("server") as process:
+@pytest.mark.parametrize("ours", ["server", "aio-server"])
+def test_by_a_client(ours: str, kind: str) -> None:
+    with target(ours) as process:
         lines = []
         for port in map(int, process.stdout.readline().split()):
             with client_peer(port) as peer:

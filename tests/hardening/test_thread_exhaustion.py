@@ -3,6 +3,8 @@
 import threading
 from typing import Any
 
+import pytest
+
 import wsfast
 
 
@@ -10,6 +12,7 @@ def our_threads() -> set[str]:
     return {t.name for t in threading.enumerate() if t.name.startswith("wsfast")}
 
 
+@pytest.mark.parametrize("serve_by", ["threads"], indirect=True)
 def test_a_burst_of_messages(start_server: Any) -> None:
     """Each end may have a reader, a writer and the one timer thread, and no more."""
     count = 5000

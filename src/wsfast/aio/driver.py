@@ -264,7 +264,9 @@ class Driver(Endpoint):
     def _lost(self, error: Exception | None) -> None:
         """The transport is closed."""
         protocol, now = self._protocol, time.monotonic()
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and self._shaking:
+            protocol.abandon(handshake_failure(self._peer, error))
+        elif isinstance(error, OSError):
             protocol.lost(f"connection lost: {describe(error)}", now)
         else:
             protocol.eof(now)
