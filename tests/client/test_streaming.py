@@ -1,5 +1,6 @@
 """A client's channel where messages may also be streamed: it gives whole ones."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -52,6 +53,18 @@ def test_what_has_come_before_is_joined(dial_client: Any, pool: ThreadPoolExecut
         client.channel().receive("20ms")
     waiting = pool.submit(selected, client)
     peer.send(begin(*PIECES[49:])[len(begin(PIECES[49])) :] + frame(CONTINUATION))
+    assert waiting.result(WAIT) == Message("binary", b"".join(PIECES))
+
+
+@pytest.mark.usefixtures("eager_stand_in")
+def test_what_waits_for_room_is_read_on(dial_client: Any, pool: ThreadPoolExecutor) -> None:
+    client, peer = dial_client(streaming=True, receive_queue_bytes=1000)
+    peer.send(begin(*PIECES))
+    reader = client._connection.reader
+    while not reader._space._waiters:  # until the stand-in has no room
+        threading.Event().wait(0.001)
+    waiting = pool.submit(selected, client)
+    peer.send(frame(CONTINUATION))
     assert waiting.result(WAIT) == Message("binary", b"".join(PIECES))
 
 

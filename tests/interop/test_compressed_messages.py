@@ -131,6 +131,26 @@ def test_fragments_to_the_peer(
     ]
 
 
+@pytest.mark.parametrize("peer", CAN_FRAGMENT, indirect=True, scope="session")
+@pytest.mark.parametrize("compression", [*MODES, "DISABLED"])
+@pytest.mark.parametrize("sizes", ["small", "large"])
+def test_streams_there_and_back(
+    peer: Peer, role: str, compression: str, sizes: str, linker: Linker
+) -> None:
+    """Sent in fragments, received piece by piece, of which the peer has cut some characters."""
+    messages = SMALL if sizes == "small" else LARGE
+    ours = {"compression": compression, "streaming": True, "read_limit": 1000}
+    link = linker(peer, role, ours, ALL.get(peer.library), way="ragged")
+    for message in messages:
+        link.connection.send_fragments(pieces(message))
+        link.sent.append(message)
+        stream = link.connection.receive_stream(PATIENCE)
+        assert stream.text == isinstance(message, str)
+        got = list(stream)
+        assert ("".join(got) if stream.text else b"".join(got)) == message
+    link.close(4999, "r" * 123)
+
+
 def test_pings_from_the_peer(
     peer: Peer, role: str, ours: dict[str, Any], scheme: str, linker: Linker
 ) -> None:

@@ -347,6 +347,21 @@ def test_callbacks_get_none_over_the_limit(dial_raw: Any, pool: ThreadPoolExecut
     assert received == ["a"]
 
 
+def test_nothing_comes_after_what_was_refused(dial_raw: Any, pool: ThreadPoolExecutor) -> None:
+    connection, peer = dial_raw(streaming=True, read_limit=10)
+    received: list[Any] = []
+    running = pool.submit(connection.run, received.extend)
+    peer.send(fragments(bytes(11)))
+    assert peer.read_close().code == 1009
+    peer.send(frame(CONTINUATION))
+    for i in range(20):
+        peer.send(frame(TEXT, b"%d" % i))
+    peer.send(close_frame(1009))
+    peer.sock.close()
+    running.result(WAIT)
+    assert received == connection.take_all() == []
+
+
 def test_finishing_drops_what_comes(dial_raw: Any, pool: ThreadPoolExecutor) -> None:
     connection, peer = dial_raw(streaming=True)
     peer.send(fragments(b"a"))

@@ -65,6 +65,11 @@ class StreamReader(Reader):
         self._space.notify_all()  # who reads must not wait for room as long as this waits
         super().wait(deadline)
 
+    def _read_for_watchers(self) -> None:
+        super()._read_for_watchers()
+        if self.watching:
+            self._space.notify_all()  # as in `wait`
+
     def _must_wait(self, state: State) -> bool:
         wanted = self.waiting or self.watching
         return super()._must_wait(state) and not (wanted and self._box.count == 0)
@@ -72,6 +77,7 @@ class StreamReader(Reader):
     def _refuse(self) -> None:
         """Fails the connection for a message that is over `read_limit` and wanted whole."""
         self._protocol.refuse_message(time.monotonic())
+        self._dropping = True  # nothing may come after the gap
         self._box.clear()
         self.wake()
         self._arm()
@@ -159,6 +165,8 @@ class StreamReader(Reader):
 
     def _deliver_whole(self, deliver: Deliver, items: list[Message]) -> None:
         with self._lock:
+            if self._dropping:
+                return
             self._box.put(cast("list[Item]", items))
             messages = self._take_complete()
             flush = self._protocol.pending > 0
