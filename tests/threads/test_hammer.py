@@ -111,8 +111,13 @@ class End:
     def send(self, sender: int, start: int, stop: int) -> int:
         """Sends messages until the end of the connection; returns how many were sent."""
         for number in range(start, stop):
+            message = make(sender, number)
             try:
-                self.connection.send(make(sender, number))
+                if number % 29 == 28:
+                    pieces = (message[at : at + 100] for at in range(0, len(message), 100))
+                    self.connection.send_fragments(pieces)
+                else:
+                    self.connection.send(message)
             except ConnectionClosed:
                 return number - start
         return stop - start
@@ -161,13 +166,20 @@ def results(futures: list[Future[Any]]) -> list[Any]:
     return [future.result(PATIENCE) for future in futures]
 
 
-@pytest.mark.parametrize("compression", ["disabled", "context_takeover"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"compression": 1}, {"compression": 1, "streaming": True, "receive_queue_bytes": 20_000}],
+    ids=["disabled", "context_takeover", "streaming"],
+)
 @pytest.mark.parametrize("way", WAYS)
 def test_nothing_is_lost_torn_or_swapped(
-    way: str, compression: str, open_ends: Callable[..., tuple[End, End]], pool: ThreadPoolExecutor
+    way: str,
+    options: dict[str, Any],
+    open_ends: Callable[..., tuple[End, End]],
+    pool: ThreadPoolExecutor,
 ) -> None:
     receive, receivers = WAYS[way]
-    ends = open_ends(EACH * ROUNDS, compression=compression)
+    ends = open_ends(EACH * ROUNDS, **options)
     receiving = [pool.submit(receive, end) for end in ends for _ in range(receivers)]
     growths = []
     for start in range(0, EACH * ROUNDS, EACH):
