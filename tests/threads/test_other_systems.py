@@ -12,6 +12,7 @@ for module, name in (
 ):
     vars(module).pop(name, None)
 
+from wsfast import client as face
 from wsfast.channel import Channel, select
 from wsfast.certificates import ThrowAway, trusting
 from wsfast.protocol.options import client_options
@@ -44,6 +45,12 @@ def converse(url, **options):
         raise AssertionError("a message that nobody has sent")
     connection.finish()
     assert connection.close_code == 1000
+    with face.connect(url, read_limit=len(LARGE), **options) as client:
+        cases = [client.channel().case_receive(), Channel().case_receive()]
+        for message in LARGE, "text":
+            assert select(cases, timeout="10s").value.data == message
+            client.send("text")
+    assert client.close_code == 1000
 
 channel = Channel()
 sending = threading.Thread(target=channel.send, args=(1,))
