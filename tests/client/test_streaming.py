@@ -1,10 +1,12 @@
 """A client's channel where messages may also be streamed: it gives whole ones."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from client_waiting import pushes_back, until
 from raw_peers import BINARY, CONTINUATION, PING, PONG, TEXT, frame
 
 from wsfast.channel import after, select
@@ -96,3 +98,60 @@ def test_receiving_and_selecting_at_once(dial_client: Any, pool: ThreadPoolExecu
         begin(b"a") + frame(CONTINUATION) + b"".join(frame(TEXT, b"%d" % i) for i in range(3))
     )
     assert {each.result(WAIT).data for each in waiting} == {b"a", "0", "1", "2"}
+
+
+def polled(client: Client) -> Any:
+    """The next message, or None at the end, by asking again and again."""
+    case = client.channel().case_receive()
+    tick = threading.Event()
+    deadline = time.monotonic() + WAIT
+    while (chosen := select([case], default=True)).default:
+        assert time.monotonic() < deadline
+        tick.wait(0.001)
+    return chosen.value
+
+
+ASKING = pytest.mark.parametrize("ask", [selected, polled])
+
+
+@ASKING
+@pytest.mark.usefixtures("eager_stand_in")
+def test_who_asks_has_what_is_full_read_on(
+    dial_client: Any, pool: ThreadPoolExecutor, ask: Any
+) -> None:
+    client, peer = dial_client(streaming=True, receive_queue_bytes=1000)
+    peer.send(begin(*PIECES))
+    until(lambda: pushes_back(client))
+    waiting = pool.submit(ask, client)
+    peer.send(frame(CONTINUATION))
+    assert waiting.result(WAIT) == Message("binary", b"".join(PIECES))
+
+
+@ASKING
+def test_who_asks_leaves_the_message_before(dial_client: Any, ask: Any) -> None:
+    client, peer = dial_client(streaming=True, receive_queue_bytes=1000)
+    peer.send(begin(*PIECES))
+    stream = client.receive_stream(WAIT * 1000)
+    assert stream.receive()
+    peer.send(frame(CONTINUATION) + frame(TEXT, b"next"))
+    assert ask(client) == Message("text", "next")
+    with pytest.raises(RuntimeError, match="skipped"):
+        stream.receive()
+
+
+@ASKING
+def test_who_asks_refuses_what_is_too_big(dial_client: Any, ask: Any) -> None:
+    client, peer = dial_client(streaming=True, read_limit=10)
+    peer.send(begin(bytes(6), bytes(5)) + frame(CONTINUATION))
+    assert ask(client) is None
+    assert peer.read_close().code == 1009
+    assert client.close_code == 1009
+
+
+@pytest.mark.usefixtures("eager_stand_in")
+def test_who_polls_refuses_what_becomes_too_big(dial_client: Any) -> None:
+    client, peer = dial_client(streaming=True, read_limit=10)
+    assert select([client.channel().case_receive()], default=True).default
+    peer.send(begin(bytes(6), bytes(5)))
+    assert peer.read_close().code == 1009
+    assert polled(client) is None

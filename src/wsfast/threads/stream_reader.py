@@ -28,6 +28,8 @@ class StreamReader(Reader):
     refused when somebody wants it whole.
     """
 
+    _polled = False  # somebody wants it whole, and comes back for it rather than wait
+
     @staticmethod
     def make_inbox(options: Options) -> PartInbox:
         return PartInbox(options)
@@ -46,11 +48,12 @@ class StreamReader(Reader):
         if not messages or self._dropping:
             return
         self._box.put(cast("list[Item]", messages))
-        if self.watching and self._box.too_big:
+        if (self.watching or self._polled) and self._box.too_big:
             self._refuse()
         self._tell()
 
     def take(self) -> Message:
+        self._polled = False
         self._skip()
         message = self._box.pop()
         self._space.notify_all()
@@ -71,8 +74,24 @@ class StreamReader(Reader):
             self._space.notify_all()  # as in `wait`
 
     def _must_wait(self, state: State) -> bool:
-        wanted = self.waiting or self.watching
+        wanted = self.waiting or self.watching or self._polled
         return super()._must_wait(state) and not (wanted and self._box.count == 0)
+
+    def ask(self) -> None:
+        self._polled = True
+        self._space.notify_all()
+        if self._want_whole():
+            self.stand_in_due = time.monotonic()  # so that the timer's thread sends what there is
+            self._arm()
+        super().ask()
+
+    def _want_whole(self) -> bool:
+        """Makes way for the next message; whether that is refused."""
+        self._skip()
+        too_big = self._box.too_big
+        if too_big:
+            self._refuse()
+        return too_big
 
     def _refuse(self) -> None:
         """Fails the connection for a message that is over `read_limit` and wanted whole."""
@@ -112,6 +131,7 @@ class StreamReader(Reader):
         return None
 
     def _begin(self) -> MessageStream | None:
+        self._polled = False
         self._skip()
         found = self._box.lend()
         self._space.notify_all()
@@ -155,8 +175,7 @@ class StreamReader(Reader):
 
     def listen(self) -> None:
         with self._lock:
-            if self._box.too_big:
-                self._refuse()
+            self._want_whole()
         self._writer.flush()
         super().listen()
 
