@@ -24,6 +24,8 @@ DEFLATE = b"Sec-WebSocket-Extensions: permessage-deflate"
 
 Grown = Callable[[], Callable[[], int]]
 
+pytestmark = pytest.mark.parametrize("serve_by", ["threads"], indirect=True)
+
 
 @pytest.fixture
 def pool() -> Iterator[ThreadPoolExecutor]:
