@@ -19,7 +19,8 @@ condition                                          exception             retryab
 =================================================  ====================  =========
 a policy allows no connections, not this URL, or   `PermissionDenied`    no
 no address of its host
-a policy is required, and there is none            `NoContext`           no
+a policy is required, and there is none; a         `NoContext`           no
+process is required, and the code is in none
 no such name, refused, reset, no route             `ConnectError`        yes
 not open within `dial_timeout`                     `ConnectTimeout`      yes
 the TLS handshake failed                           `TLSError`            yes
@@ -38,6 +39,8 @@ the send queue is full (`send_overflow="fail"`)    `QueueFull`           yes
 no room in it within `write_timeout`               `SendTimeout`         yes
 no pong within the timeout of a ping               `PongTimeout`         yes
 a channel that was sent on is closed               `ChannelClosed`       no
+no process has this name, or this PID any more     `NoProcess`           no
+another process has the name already               `NameTaken`           no
 =================================================  ====================  =========
 
 `InvalidURL` and `InvalidOption` are also `ValueError`; `ConnectTimeout`, `SendTimeout` and
@@ -64,7 +67,9 @@ from wsfast.protocol.errors import (
     InvalidOption,
     InvalidURL,
     Kind,
+    NameTaken,
     NoContext,
+    NoProcess,
     PermissionDenied,
     PongTimeout,
     ProtocolError,
@@ -92,7 +97,9 @@ __all__ = [
     "InvalidOption",
     "InvalidURL",
     "Kind",
+    "NameTaken",
     "NoContext",
+    "NoProcess",
     "PermissionDenied",
     "PongTimeout",
     "ProtocolError",

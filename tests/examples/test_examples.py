@@ -125,6 +125,14 @@ EXPECTED = {
     "pool": ("echo", "Max connections reached\n", "Sent to 5 connections\n", ": Hello, pool\n"),
 }
 
+# Those that need no server.
+WITHOUT_SERVER = {
+    "processes": (
+        "The square of 2 is 4\nThe worker is down: TypeError: can't multiply sequence by",
+        "\nThe square of 3 is 9\nAsked to end: that is all\nThe supervisor has stopped\n",
+    ),
+}
+
 
 def run_example(name: str, *args: str, **env: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
@@ -156,7 +164,7 @@ def start_examples_server(start_server: Callable[..., Any]) -> Callable[..., str
 
 def test_all_are_tested_and_listed() -> None:
     names = {path.stem for path in EXAMPLES.glob("[!_]*.py")}
-    assert names == set(EXPECTED)
+    assert names == set(EXPECTED) | set(WITHOUT_SERVER)
     listed = re.findall(
         r"^\| \[(\w+)\.py\]\(\1\.py\) \|", (EXAMPLES / "README.md").read_text(), re.MULTILINE
     )
@@ -167,6 +175,11 @@ def test_all_are_tested_and_listed() -> None:
 def test_with_its_own_server(name: str) -> None:
     _, *expected = EXPECTED[name]
     check(run_example(name), *expected)
+
+
+@pytest.mark.parametrize("name", WITHOUT_SERVER)
+def test_without_a_server(name: str) -> None:
+    check(run_example(name), *WITHOUT_SERVER[name])
 
 
 @pytest.mark.parametrize("name", EXPECTED)

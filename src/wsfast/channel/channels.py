@@ -37,7 +37,7 @@ class Channel(Generic[T]):
 
     A subclass may bring values from elsewhere, under the lock of where they come from: it passes
     `_lock=` (and after a fork calls `_after_fork` itself), overrides `_take` and `_give_back`,
-    calls `_serve` when there is something new, and may override `_before_waiting`.
+    calls `_serve` when there is something new, and may override `_before_waiting` and `_on_end`.
     """
 
     _sendable = True
@@ -139,8 +139,9 @@ class Channel(Generic[T]):
         with self._lock:
             taken = self._take()
         if taken is None:
-            _, value, ok = wait((Receive(self),), limit)
-            return value, ok
+            taken = wait((Receive(self),), limit)[1:]
+        if not taken[1]:
+            self._on_end()
         return taken
 
     async def areceive(self, timeout: Duration | None = None) -> tuple[T, bool] | tuple[None, bool]:
@@ -150,8 +151,9 @@ class Channel(Generic[T]):
         with self._lock:
             taken = self._take()
         if taken is None:
-            _, value, ok = await await_((Receive(self),), limit)
-            return value, ok
+            taken = (await await_((Receive(self),), limit))[1:]
+        if not taken[1]:
+            self._on_end()
         return taken
 
     def __iter__(self) -> Iterator[T]:
@@ -264,6 +266,9 @@ class Channel(Generic[T]):
 
         It must not wait for anything. In asyncio it runs on the thread of the event loop.
         """
+
+    def _on_end(self) -> None:
+        """Called by a receiver, in `select` too, that has found the end. May raise."""
 
     def _check_sendable(self) -> None:
         if not self._sendable:

@@ -106,8 +106,10 @@ def _now(cases: Cases) -> Selected:
 def _result(cases: Cases, delivery: Delivery) -> Selected:
     index, value, ok = delivery
     case = cases[index]
-    if not ok and isinstance(case, Send):
-        raise ChannelClosed
+    if not ok:
+        if isinstance(case, Send):
+            raise ChannelClosed
+        case.channel._on_end()
     return Selected(case.channel, value, ok)
 
 

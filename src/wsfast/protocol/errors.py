@@ -213,6 +213,14 @@ class ChannelClosed(WebSocketError):
         super().__init__(text)
 
 
+class NoProcess(WebSocketError, LookupError):
+    """There is no process of this name, or none any more with this PID."""
+
+
+class NameTaken(WebSocketError):
+    """The name belongs to another process."""
+
+
 class PongTimeout(WebSocketError, TimeoutError):
     """A ping was not answered in time. The text says "timeout"."""
 
