@@ -155,3 +155,11 @@ def test_who_polls_refuses_what_becomes_too_big(dial_client: Any) -> None:
     peer.send(begin(bytes(6), bytes(5)))
     assert peer.read_close().code == 1009
     assert polled(client) is None
+
+
+def test_nobody_reads_for_those_who_do_not_wait(dial_client: Any) -> None:
+    client, _ = dial_client(streaming=True)
+    reader = client._connection.reader
+    reader.listen()
+    assert not reader.watching
+    assert not reader.busy

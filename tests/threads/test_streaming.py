@@ -353,10 +353,9 @@ def test_nothing_comes_after_what_was_refused(dial_raw: Any, pool: ThreadPoolExe
     running = pool.submit(connection.run, received.extend)
     peer.send(fragments(bytes(11)))
     assert peer.read_close().code == 1009
-    peer.send(frame(CONTINUATION))
-    for i in range(20):
-        peer.send(frame(TEXT, b"%d" % i))
-    peer.send(close_frame(1009))
+    for wire in (frame(CONTINUATION), frame(TEXT, b"1"), frame(TEXT, b"2"), close_frame(1009)):
+        wait_until(lambda: connection.reader.hears_silence)
+        peer.send(wire)
     peer.sock.close()
     running.result(WAIT)
     assert received == connection.take_all() == []
