@@ -165,6 +165,8 @@ class Endpoint:
     """The TLS handshake is going on: nothing else is written."""
     _deaf: bool
     """What comes is not wanted any more."""
+    _ending: bool
+    """Who waits for a message is to call `_check_input`."""
     _dropping: bool
     """What comes is not kept."""
     _paused: bool
@@ -203,11 +205,8 @@ class Endpoint:
     def _resume(self) -> None:
         """There is again."""
 
-    def _receive(self) -> Coroutine[Any, Any, Message]:
-        """The next message, where none is kept."""
-
-    def _next(self) -> Coroutine[Any, Any, Message]:
-        """The same for an iteration."""
+    def _check_input(self, iterating: bool, /) -> None:
+        """Raises what `receive`, or an iteration, is to raise; if more may come it returns."""
 
     def _send_slowly(self, data: str | Buffer, /) -> Coroutine[Any, Any, None]:
         """Waits for room, then sends."""

@@ -3,7 +3,8 @@
 """Between an event loop's transport and the application: what each chunk and each message goes
 through. The documentation is in _endpoint.pyi.
 
-All of it belongs to the thread of the loop; who calls from another gets an error, not a race.
+All of it belongs to the thread of the loop; who calls from another gets an error, not a race. So
+does the outbox, whose mutex is not taken here.
 """
 
 from collections import deque
@@ -47,7 +48,6 @@ cdef double GAP = 20e-6
 """Seconds: a send that follows another sooner than that, with nothing received between, is part of
 a burst."""
 
-include "awaitables.pxi"
 include "inbox.pxi"
 
 
@@ -58,8 +58,11 @@ cdef class _Room:
     cdef bytearray chunk
     cdef object view, short_view
     cdef uint8_t *data
+    cdef object create_future, call_soon
 
-    def __cinit__(self):
+    def __cinit__(self, loop):
+        self.create_future = loop.create_future
+        self.call_soon = loop.call_soon
         self.chunk = bytearray()
         PyByteArray_Resize(self.chunk, CHUNK)
         self.view = memoryview(self.chunk)
@@ -73,7 +76,7 @@ rooms = WeakKeyDictionary()
 cdef _Room room_of(loop):
     room = rooms.get(loop)
     if room is None:
-        room = rooms[loop] = _Room()
+        room = rooms[loop] = _Room(loop)
     return room
 
 
@@ -133,6 +136,7 @@ cdef class Endpoint:
     cdef public object _receiver # the future of who waits for a message
     cdef public bint _shaking    # the TLS handshake is going on
     cdef public bint _deaf       # what comes is not wanted any more
+    cdef public bint _ending     # who wants to receive asks for more than the inbox
     cdef public bint _dropping   # what comes is not kept
     cdef public bint _paused     # nothing is received, as the inbox is full
     cdef public int _waiting     # senders that wait for room
@@ -376,7 +380,7 @@ cdef class Endpoint:
         self.check_thread()
         if self.inbox is not None and self.inbox.count:
             return ready(self.take())
-        return self._receive()
+        return receiving(self, False)
 
     def __aiter__(self):
         return self
@@ -385,7 +389,7 @@ cdef class Endpoint:
         self.check_thread()
         if self.inbox is not None and self.inbox.count:
             return ready(self.take())
-        return self._next()
+        return receiving(self, True)
 
     # -------------------------------------------------------------- sending
 
@@ -431,9 +435,7 @@ cdef class Endpoint:
         if not outbox.is_open or self.broken or (strict and not self.fits(size)):
             return False
         while True:
-            outbox.lock()
             added = outbox.add(opcode, True, False, data, size)
-            outbox.unlock()
             if added == ADDED:
                 return True
             if added == NO_MEMORY:
@@ -454,9 +456,7 @@ cdef class Endpoint:
             self.put_on_wire(frame, size)
             self.sent_at = wsfast_now()
             return True
-        self.outbox.lock()
         added = self.outbox.add_framed(<const uint8_t *>PyBytes_AS_STRING(frame), size)
-        self.outbox.unlock()
         if added != ADDED:
             raise MemoryError
         self.flush()
@@ -489,7 +489,7 @@ cdef class Endpoint:
         ):
             if not self.scheduled:
                 self.scheduled = True
-                self.loop.call_soon(self._flush_scheduled)
+                self.room.call_soon(self._flush_scheduled)
             return 0
         return self.flush()
 
@@ -510,9 +510,7 @@ cdef class Endpoint:
         if self.blocked or self.write is None:
             return 0
         if not self._shaking:
-            self.outbox.lock()
             block = self.outbox.take_block(&size, &room)
-            self.outbox.unlock()
         if block == NULL:
             if self.cipher is None or not self.cipher.outgoing.pending:
                 return 0
@@ -592,10 +590,7 @@ cdef class Endpoint:
     def _resume(self):
         raise NotImplementedError
 
-    def _receive(self):
-        raise NotImplementedError
-
-    def _next(self):
+    def _check_input(self, iterating):
         raise NotImplementedError
 
     def _send_slowly(self, data):
@@ -615,3 +610,6 @@ cdef class Endpoint:
 
     def _lost(self, error):
         raise NotImplementedError
+
+
+include "awaitables.pxi"

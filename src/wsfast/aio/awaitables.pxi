@@ -6,10 +6,12 @@ cdef extern from *:
         Py_TYPE(instance)->tp_as_async->am_send = send;
     }
     """
-    ctypedef int PySendResult
-    ctypedef PySendResult (*sendfunc)(PyObject *self, PyObject *sent, PyObject **result)
+    ctypedef enum PySendResult:
+        PYGEN_RETURN
+        PYGEN_ERROR
+        PYGEN_NEXT
+    ctypedef PySendResult (*sendfunc)(PyObject *self, PyObject *sent, PyObject **result) noexcept
     void set_send(object instance, sendfunc send)
-    PySendResult PYGEN_RETURN
     void Py_INCREF(PyObject *o)
 
 
@@ -53,3 +55,77 @@ cdef _Ready ready(value):
 
 cdef _Ready DONE = ready(None)
 set_send(DONE, give_value)
+
+
+@cython.final
+@cython.freelist(16)
+cdef class _Receiving:
+    """A coroutine that waits for a message, and takes it."""
+    cdef Endpoint endpoint
+    cdef bint iterating        # the end is that of an iteration
+    cdef bint waiting          # it has suspended its task
+
+    def __await__(self):
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return self.send(None)
+
+    def send(self, _):
+        future = self.step()
+        if future is not None:
+            return future
+        raise StopIteration(self.endpoint.take())
+
+    def throw(self, kind, value=None, traceback=None):
+        self.close()
+        raise kind if value is None else value
+
+    def close(self):
+        if self.waiting:
+            self.waiting = False
+            self.endpoint._receiver = None
+
+    cdef object step(self):
+        """What its task is to wait for; None once there is a message."""
+        cdef Endpoint endpoint = self.endpoint
+        if self.waiting:
+            self.waiting = False
+            endpoint._receiver = None
+        if endpoint._ending or endpoint.inbox is None:
+            endpoint._check_input(self.iterating)
+        if endpoint.inbox.count:
+            return None
+        if endpoint._receiver is not None:
+            raise RuntimeError("another task waits for a message of this connection")
+        endpoint.flush()  # whatever was held back for more to come
+        future = endpoint.room.create_future()
+        future._asyncio_future_blocking = True  # as when it is awaited
+        endpoint._receiver = future
+        self.waiting = True
+        return future
+
+
+cdef PySendResult wait_or_take(PyObject *self, PyObject *sent,
+                               PyObject **result) except? PYGEN_ERROR:
+    cdef object got = (<_Receiving>self).step()
+    cdef PySendResult kind = PYGEN_NEXT
+    if got is None:
+        got = (<_Receiving>self).endpoint.take()
+        kind = PYGEN_RETURN
+    result[0] = <PyObject *>got
+    Py_INCREF(result[0])
+    return kind
+
+
+cdef _Receiving receiving(Endpoint endpoint, bint iterating):
+    cdef _Receiving made = _Receiving.__new__(_Receiving)
+    made.endpoint = endpoint
+    made.iterating = iterating
+    return made
+
+
+set_send(_Receiving.__new__(_Receiving), <sendfunc>wait_or_take)

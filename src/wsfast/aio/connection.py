@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wsfast.aio.driver import Driver
-from wsfast.protocol.connection import Message
 from wsfast.protocol.constants import CloseCode, State
 from wsfast.protocol.errors import (
     ConnectionClosed,
@@ -125,32 +124,18 @@ class Connection(Driver):
 
     # -------------------------------------------------------------- receiving
 
-    async def _receive(self) -> Message:
-        while not self._count:
-            if self._protocol.unsettled:
-                self._settle()
-                continue
-            if self._protocol.input_ended:
-                raise self._protocol.closed_error()
-            if self._no_queue:
-                raise RuntimeError("messages go to on_message")
-            if self._receiver is not None:
-                raise RuntimeError("another task waits for a message of this connection")
-            self._flush()  # whatever was held back for more to come
-            self._receiver = self._loop.create_future()
-            try:
-                await self._receiver
-            finally:
-                self._receiver = None
-        return self._take()
-
-    async def _next(self) -> Message:
-        try:
-            return await self._receive()
-        except ConnectionClosed as exc:
-            if exc.clean:
-                raise StopAsyncIteration from None
-            raise
+    def _check_input(self, iterating: bool) -> None:
+        if self._no_queue:
+            raise RuntimeError("messages go to on_message")
+        if self._count:
+            return
+        if self._protocol.unsettled:
+            self._settle()
+        if self._protocol.input_ended:
+            error = self._protocol.closed_error()
+            if iterating and isinstance(error, ConnectionClosed) and error.clean:
+                raise StopAsyncIteration
+            raise error
 
     # -------------------------------------------------------------- sending
 

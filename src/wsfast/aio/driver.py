@@ -315,6 +315,7 @@ class Driver(Endpoint):
         protocol = self._protocol
         self._flush()
         self._deaf = protocol.input_ended
+        self._ending = protocol.unsettled or protocol.input_ended
         if protocol.half_close and not (self._half_closed or self._unsent or self._gone):
             self._half_close()
         if protocol.finished:
