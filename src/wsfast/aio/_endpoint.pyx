@@ -518,7 +518,6 @@ cdef class Endpoint:
         else:
             owner = <object>block
             Py_XDECREF(block)
-        self.heard_since = False
         if self.broken:
             return 0
         if self.cipher is not None:
@@ -528,8 +527,10 @@ cdef class Endpoint:
                 self.broken = True  # never in the clear
                 return 0
             size = PyBytes_GET_SIZE(owner)
+        # Asking for the time takes some, too: what answers a chunk left about when that came.
+        self.sent_at = self._heard_at if self.heard_since else wsfast_now()
+        self.heard_since = False
         self.put_on_wire(owner, size)
-        self.sent_at = wsfast_now()
         return 0
 
     cdef int put_on_wire(self, bytes owner, size_t size) except -1:

@@ -405,7 +405,8 @@ class Connection:
         self._message_at = now
         self._keepalive.start(now)
         self._move(_Step.OPEN)
-        leftover = self.handshake.leftover
+        self.handshake.release()
+        leftover, self.handshake.leftover = self.handshake.leftover, b""
         return self.feed(leftover, now) if leftover else ()
 
     def abandon(self, error: WebSocketError) -> None:

@@ -47,6 +47,10 @@ class HTTPReader:
         self._start = b""
         self.leftover = b""
 
+    def release(self) -> None:
+        """Lets go of what only reading and answering take: nothing more will be."""
+        del self._http
+
     def _take(self, data: bytes) -> None:
         if data:  # nothing would mean the end to h11
             self._received += len(data)

@@ -1,6 +1,5 @@
 """Our pings, their answers, and what silence means (RFC 6455, sections 5.5.2 and 5.5.3)."""
 
-from collections import deque
 from typing import NamedTuple
 
 __all__ = ["Keepalive", "later", "reached"]
@@ -22,7 +21,7 @@ class Keepalive:
     def __init__(self, interval: float | None, timeout: float | None) -> None:
         self._interval = interval
         self._timeout = timeout
-        self._unanswered: deque[_Ping] = deque()
+        self._unanswered: list[_Ping] = []  # seldom more than one; a deque takes 600 bytes
         self._probe: _Ping | None = None  # the unanswered ping by which we judge the peer
         self._due: float | None = None
         self._heard_at = 0.0
@@ -64,12 +63,14 @@ class Keepalive:
         Of several pings with the same data it is taken for the last one's: a peer need not answer
         the others (RFC 6455, section 5.5.3).
         """
-        answered = next((p for p in reversed(self._unanswered) if p.data == data), None)
-        if answered is None:
+        found = [p for p in self._unanswered if p.data == data]
+        if not found:
             return
-        while self._unanswered and self._unanswered[0].number <= answered.number:
-            if self._unanswered.popleft() is self._probe:
-                self._probe = None
+        answered = found[-1]
+        count = self._unanswered.index(answered) + 1
+        if self._probe in self._unanswered[:count]:
+            self._probe = None
+        del self._unanswered[:count]
         self.answered = answered.number
         self.latency = now - answered.sent_at
 
