@@ -18,16 +18,29 @@ class Interrupted(BaseException):
     """As KeyboardInterrupt, which pytest would take for its own."""
 
 
-def interrupt(*_: object) -> None:
-    raise Interrupted
-
-
 @pytest.fixture
 def interrupt_main() -> Iterator[Callable[[], None]]:
-    """Raises `Interrupted` in the main thread."""
+    """Raises `Interrupted` in the main thread, once.
+
+    The signal is sent until it has been heard: Python handles one that comes in the moment before a
+    wait begins when the wait is over.
+    """
     main = threading.get_ident()
+    tick = threading.Event()
+    struck: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        if not struck:
+            struck.append(number)
+            raise Interrupted
+
+    def strike() -> None:
+        while not struck:
+            signal.pthread_kill(main, signal.SIGUSR1)
+            tick.wait(0.01)
+
     before = signal.signal(signal.SIGUSR1, interrupt)
-    yield lambda: signal.pthread_kill(main, signal.SIGUSR1)
+    yield strike
     signal.signal(signal.SIGUSR1, before)
 
 
