@@ -10,8 +10,8 @@ from wsfast import process
 from wsfast.channel import Channel
 from wsfast.process.node import node
 
-WAIT = "20s"
-SECONDS = 20.0
+WAIT = "60s"
+SECONDS = 60.0
 
 
 def take(channel: Channel[Any]) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from process_helpers import (
+    SECONDS,
     WAIT,
     atake,
     await_end,
@@ -271,7 +272,7 @@ def test_a_thread_that_is_attached(me: PID) -> None:
     thread.start()
     take(process.inbox())
     process.cancel("attached", "over")
-    thread.join(20)
+    thread.join(SECONDS)
     assert not thread.is_alive()
 
 
@@ -288,7 +289,7 @@ def test_a_task_that_is_attached_goes_on_after_it(me: PID) -> None:
     thread.start()
     take(process.inbox())
     process.cancel("attached", "over")
-    thread.join(20)
+    thread.join(SECONDS)
     assert thread_result == ["went on"]
 
 

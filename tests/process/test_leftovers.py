@@ -139,15 +139,15 @@ def test_after_a_fork_the_child_has_no_processes(run_script: Callable[..., str])
                     for each in (await_end, wait_for_end):
                         other = process.spawn(each, monitor=True)
                         process.cancel(other, "over")
-                        assert process.events().receive("10s")[0].reason == "over"
+                        assert process.events().receive("60s")[0].reason == "over"
                     process.monitor(me)
-                    assert process.events().receive("10s")[0].reason == "noconnection"
+                    assert process.events().receive("60s")[0].reason == "noconnection"
                 sys.exit(7)
             assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
-            assert topic.receive("10s")[0].payload == 1
+            assert topic.receive("60s")[0].payload == 1
             for other in others:
                 process.cancel(other, "over")
-                assert process.events().receive("10s")[0].reason == "over"
+                assert process.events().receive("60s")[0].reason == "over"
         print("done")
     """)
     assert out == "done\n"
@@ -172,7 +172,7 @@ def test_a_thread_of_a_process_that_forks_ends_in_the_child(run_script: Callable
 
         with process.attach() as me:
             process.spawn(first, me)
-            print(process.inbox().receive("20s")[0].payload)
+            print(process.inbox().receive("60s")[0].payload)
     """)
     assert out == "0\n"
 
@@ -188,7 +188,7 @@ def test_where_there_is_no_fork(run_script: Callable[..., str]) -> None:
 
         with process.attach() as me:
             other = process.spawn(main, monitor=True)
-            print(process.events().receive("20s")[0].result == other)
+            print(process.events().receive("60s")[0].result == other)
     """)
     assert out == "True\n"
 
@@ -226,7 +226,7 @@ def test_the_interpreter_does_not_wait_for_processes(
                 process.spawn(fn, monitor=True)
             process.spawn(busy, name="busy")
             for _ in range(4):
-                assert process.inbox().receive("20s")[1]
+                assert process.inbox().receive("60s")[1]
             process.cancel(process.spawn(cancelled), grace="1h")
         print("done")
         if {how == "exits"}:

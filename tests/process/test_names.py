@@ -4,7 +4,7 @@ import threading
 from typing import Any
 
 import pytest
-from process_helpers import await_end, event, gone, take, until, wait_for_end
+from process_helpers import SECONDS, await_end, event, gone, take, until, wait_for_end
 
 from wsfast import process
 from wsfast.errors import WebSocketError
@@ -116,6 +116,6 @@ def test_one_of_many_gets_it() -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(SECONDS)
         assert len(got) == 1
         until(lambda got=got: gone(got[0]))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from process_helpers import (
+    SECONDS,
     atake,
     await_end,
     event,
@@ -133,7 +134,7 @@ def test_that_loop_starts_again_for_who_enters_late(me: PID) -> None:
     begun_at_once: list[bool] = []
     loop = Late()
     loop.enter(loop.leave)
-    assert begun.wait(20)
+    assert begun.wait(SECONDS)
     assert begun_at_once == [False]
     loop.call(loop.leave)
     until(lambda: not loop_threads())
@@ -302,7 +303,7 @@ def test_a_helper_that_outlives_its_process(me: PID) -> None:
     helpers: list[Any] = []
     stay = process.spawn(await_end)
     process.spawn(parent)
-    assert over.wait(20)
+    assert over.wait(SECONDS)
     assert seen == [(None, False), 0, True]
     mine = node().find(me)
     assert mine is not None
@@ -381,13 +382,13 @@ def test_threads_and_tasks_of_several_loops_talk(me: PID) -> None:
 
     thread = threading.Thread(target=run, args=(main(),))
     thread.start()
-    started.wait(20)
+    started.wait(SECONDS)
     first = process.spawn(relay, first)
-    for number in range(500):
+    for number in range(200):
         process.send(first, "topic", number)
-    assert [payload() for _ in range(500)] == [*range(5, 505)]
+    assert [payload() for _ in range(200)] == [*range(5, 205)]
     loop, done = stop[0]
     loop.call_soon_threadsafe(done.set)
-    thread.join(20)
+    thread.join(SECONDS)
     process.cancel(first)
     until(lambda: not loop_threads())

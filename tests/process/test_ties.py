@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from process_helpers import (
+    SECONDS,
     WAIT,
     atake,
     await_end,
@@ -351,7 +352,7 @@ def test_each_tie_is_told_once_whoever_is_first(caplog: pytest.LogCaptureFixture
             process.monitor(other)
             assert event().reason in ("struck", NOPROC)
             for thread in threads:
-                thread.join(20)
+                thread.join(SECONDS)
             assert [each.kind for each in kinds] == [LINK_DOWN] * 2
             assert nothing_told()
             assert process.send(me, "topic")
