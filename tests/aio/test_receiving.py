@@ -60,6 +60,23 @@ def test_a_message_that_comes_as_its_receiver_is_cancelled(run: Any, role: str) 
     run(main())
 
 
+def test_a_receive_that_is_cancelled_before_it_has_begun(run: Any, role: str) -> None:
+    async def main() -> None:
+        async with opened(role) as (connection, peer):
+            peer.send(TEXT, b"a")
+            await until(lambda: connection._count)
+            unused = connection.receive()
+            task = asyncio.ensure_future(connection.receive())
+            if not task.done():  # as an eager one is
+                task.cancel()
+                await asyncio.wait([task])
+                assert task.cancelled()
+                task = asyncio.ensure_future(unused)
+            assert await task == "a"
+
+    run(main())
+
+
 def test_timeouts_of_receive(run: Any, role: str) -> None:
     async def main() -> None:
         async with opened(role) as (connection, peer):

@@ -378,8 +378,6 @@ cdef class Endpoint:
 
     def receive(self):
         self.check_thread()
-        if self.inbox is not None and self.inbox.count:
-            return ready(self.take())
         return receiving(self, False)
 
     def __aiter__(self):
@@ -387,8 +385,6 @@ cdef class Endpoint:
 
     def __anext__(self):
         self.check_thread()
-        if self.inbox is not None and self.inbox.count:
-            return ready(self.take())
         return receiving(self, True)
 
     # -------------------------------------------------------------- sending

@@ -60,7 +60,8 @@ set_send(DONE, give_value)
 @cython.final
 @cython.freelist(16)
 cdef class _Receiving:
-    """A coroutine that waits for a message, and takes it."""
+    """A coroutine that waits for a message, and takes it: not before it is awaited, as its task may
+    be cancelled before it has begun."""
     cdef Endpoint endpoint
     cdef bint iterating        # the end is that of an iteration
     cdef bint waiting          # it has suspended its task
@@ -95,10 +96,10 @@ cdef class _Receiving:
         if self.waiting:
             self.waiting = False
             endpoint._receiver = None
+        if endpoint.inbox is not None and endpoint.inbox.count:
+            return None
         if endpoint._ending or endpoint.inbox is None:
             endpoint._check_input(self.iterating)
-        if endpoint.inbox.count:
-            return None
         if endpoint._receiver is not None:
             raise RuntimeError("another task waits for a message of this connection")
         endpoint.flush()  # whatever was held back for more to come

@@ -127,8 +127,6 @@ class Connection(Driver):
     def _check_input(self, iterating: bool) -> None:
         if self._no_queue:
             raise RuntimeError("messages go to on_message")
-        if self._count:
-            return
         if self._protocol.unsettled:
             self._settle()
         if self._protocol.input_ended:
