@@ -7,6 +7,7 @@ from programs import LIMIT, REFERENCE
 
 PEERS = "the best peer"
 OURS = "wsfast"
+ASYNCIO = "wsfast-aio"
 
 
 @dataclass(frozen=True)
@@ -52,15 +53,23 @@ TARGETS = [
       for size in ECHO
       for ratio, other in ((1.5, "websocket-client"), (1.05, REFERENCE))),
     Target("flood-received-1MiB", 0.95, LIMIT),
-    *(Target(f"tls-echo-{size}", 1, PEERS) for size in ECHO),
+    *(Target(f"tls-echo-{size}", 1, PEERS, program)
+      for size in ECHO
+      for program in (OURS, ASYNCIO)),
     *(Target(f"tls-flood-received-{size}", 1, PEERS)
       for size in ("32B-text", "32B", "256B", "4KiB", "1MiB")),
     *(Target(f"tls-flood-sent-{size}", 1, PEERS) for size in ("32B", "1KiB", "64KiB")),
     *(Target(f"deflate-{way}-{size}", 1.5, PEERS, program)
       for way, program in (("received", OURS), ("sent", OURS), ("sent", "wsfast-level-1"))
       for size in ("1KiB", "64KiB")),
-    *(Target(f"100-connections-{task}-256B", 1, PEERS)
-      for task in ("echo", "flood-received", "flood-sent")),
+    *(Target(f"100-connections-{task}-256B", 1, PEERS, program)
+      for task in ("echo", "flood-received", "flood-sent")
+      for program in (OURS, ASYNCIO)),
+    *(Target(f"echo-{size}", 1.05, program=ASYNCIO) for size in ECHO),
+    *(Target(f"flood-{way}-{size}", 1.5, program=ASYNCIO)
+      for way, sizes in (("received", ("32B-text", "32B", "256B", "4KiB", "1MiB")),
+                         ("sent", ("32B", "1KiB", "64KiB")))
+      for size in sizes),
 ]  # fmt: skip
 
 IDLE_LIMIT = 64 * 1024
