@@ -21,10 +21,9 @@ from wsfast.protocol.connection import Connection as Protocol
 from wsfast.protocol.connection import Message
 from wsfast.protocol.constants import CloseCode, State
 from wsfast.protocol.errors import ConnectionClosed, ForkedError, WebSocketError
-from wsfast.protocol.handshake import Request, Response
+from wsfast.protocol.facts import ConnectionFacts
 from wsfast.protocol.options import Options
 from wsfast.protocol.sending import Chunks
-from wsfast.protocol.url import URL
 from wsfast.threads._sender import Sender
 from wsfast.threads.message_stream import MessageStream
 from wsfast.threads.reader import Reader
@@ -42,7 +41,7 @@ _connections: "weakref.WeakSet[Connection]" = weakref.WeakSet()
 _connections_lock = threading.Lock()
 
 
-class Connection:
+class Connection(ConnectionFacts):
     """One connection. All methods may be called from any thread unless they say otherwise."""
 
     send: "Callable[[str | Buffer], None]"
@@ -114,59 +113,9 @@ class Connection:
     # -------------------------------------------------------------- what it is
 
     @property
-    def state(self) -> State:
-        """Where it stands; see `wsfast.protocol.constants.State`."""
-        return self._protocol.state
-
-    @property
     def input_ended(self) -> bool:
         """Whether no more messages can arrive; some may wait to be taken."""
         return self._protocol.input_ended
-
-    @property
-    def error(self) -> WebSocketError | None:
-        """What went wrong, if anything did."""
-        return self._protocol.error
-
-    @property
-    def close_code(self) -> int | None:
-        """The peer's close code, or why there is none; None before the end (RFC 6455, 7.1.5)."""
-        return self._protocol.close_code
-
-    @property
-    def close_reason(self) -> str:
-        """The close reason that belongs to `close_code`."""
-        return self._protocol.close_reason
-
-    @property
-    def subprotocol(self) -> str | None:
-        """The subprotocol agreed on, if any (RFC 6455, section 1.9)."""
-        return self._protocol.subprotocol
-
-    @property
-    def compressed(self) -> bool:
-        """Whether permessage-deflate was agreed on (RFC 7692)."""
-        return self._protocol.compressed
-
-    @property
-    def url(self) -> URL | None:
-        """On a client, what it connects to; after redirects, where they have led."""
-        return self._protocol.url
-
-    @property
-    def request(self) -> Request | None:
-        """On a server, what the client asked for: path, query, headers, origin."""
-        return self._protocol.request
-
-    @property
-    def response(self) -> Response | None:
-        """On a client, how the server answered the handshake."""
-        return self._protocol.response
-
-    @property
-    def latency(self) -> float | None:
-        """Seconds between the last answered ping and its pong; None before the first."""
-        return self._protocol.latency
 
     @property
     def remote_address(self) -> object:
