@@ -6,7 +6,7 @@ FREETHREADED ?= python3.14t
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint build csrc-test pytest coverage conformance interop fuzz csrc-fuzz \
-	python-fuzz tsan wheel asan freethreaded soak bench bench-full bench-publish bench-micro \
+	python-fuzz tsan wheel asan freethreaded soak bench bench-servers bench-full bench-publish bench-micro \
 	bench-instructions clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -122,10 +122,18 @@ bench: $(VENV)/stamp-bench ## Whole programs beside the peers' (minutes): BENCH_
 	$(py) benchmarks/compare/run.py --json build/benchmarks/short.json \
 		--plots build/benchmarks/short $(BENCH_ARGS)
 
-bench-full: $(VENV)/stamp-bench ## The same, every scenario (hours)
+bench-servers: $(VENV)/stamp-bench ## The same of servers (minutes)
+	$(say) 'benchmarks/compare, the short set of servers'
+	$(py) benchmarks/compare/servers.py --json build/benchmarks/servers-short.json \
+		--plots build/benchmarks/servers-short $(BENCH_ARGS)
+
+bench-full: $(VENV)/stamp-bench ## Both, every scenario (hours)
 	$(say) 'benchmarks/compare'
 	$(py) benchmarks/compare/run.py --full --repeat 5 --json build/benchmarks/full.json \
 		--plots build/benchmarks/full $(BENCH_ARGS)
+	$(say) 'benchmarks/compare, servers'
+	$(py) benchmarks/compare/servers.py --full --repeat 5 --json build/benchmarks/servers.json \
+		--plots build/benchmarks/servers $(BENCH_ARGS)
 
 RUN ?= build/benchmarks/full.json
 bench-publish: $(VENV)/stamp-bench ## Put the figures of a run into docs/: RUN=build/benchmarks/short.json

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import platform
+import resource
 import ssl
 import subprocess
 import sys
@@ -60,6 +61,26 @@ def scheduled(cpu: int | None, *, real_time: bool) -> Iterator[None]:
             os.sched_setaffinity(0, before)
         if real_time:
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+def allow_descriptors(count: int) -> None:
+    """Lets this process, and those that it starts, have so many files and sockets open.
+
+    Raises `ValueError`, and says what to do, where that is not allowed.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= count:
+        return
+    try:
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE,
+            (count, hard if hard == resource.RLIM_INFINITY else max(count, hard)),
+        )
+    except (OSError, ValueError) as exc:
+        raise ValueError(
+            f"{count} open files are needed and {hard} allowed: raise `ulimit -Hn`, or choose "
+            "scenarios with fewer connections"
+        ) from exc
 
 
 @contextlib.contextmanager

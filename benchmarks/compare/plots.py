@@ -29,6 +29,12 @@ FIGURES = {
                 "deflate-sent-1KiB", "deflate-sent-64KiB"),
     "many": ("100-connections-echo-256B", "100-connections-flood-received-256B",
              "100-connections-flood-sent-256B"),
+    "servers": ("server-echo-64B-50x1", "server-echo-64B-500x1", "server-echo-64B-5000x1",
+                "server-echo-64B-50x16", "server-echo-64B-500x16", "server-echo-64B-5000x16"),
+    "servers-large": (
+        "server-echo-16KiB-50x1", "server-echo-16KiB-500x1", "server-echo-16KiB-5000x1",
+        "server-echo-16KiB-50x16", "server-echo-16KiB-500x16", "server-echo-16KiB-5000x16"),
+    "servers-many": ("server-broadcast-1000", "server-broadcast-5000", "server-accepts"),
 }  # fmt: skip
 """The scenarios of each picture."""
 
@@ -40,6 +46,12 @@ def _short(rate: float) -> str:
     return f"{rate:.3g}"
 
 
+def _label(figures: dict[str, float]) -> str:
+    """A server's rate says little without what it takes: the load may be the slower of both."""
+    cpu = f", {figures['cpu'] * 1e6:.3g} µs of CPU" if "busy" in figures else ""
+    return _short(figures["rate"]) + cpu
+
+
 def _color(library: str) -> str:
     return OURS if library.startswith("wsfast") else LEAST if library == LIMIT else PEERS
 
@@ -48,9 +60,10 @@ def _panel(axes: Axes, scenario: str, results: dict[str, dict[str, float]]) -> N
     order = sorted(results, key=lambda name: results[name]["rate"])
     rates = [results[name]["rate"] for name in order]
     bars = axes.barh(order, rates, color=[_color(name) for name in order])
-    axes.bar_label(bars, [_short(rate) for rate in rates], padding=3, fontsize=8)
-    axes.set_title(f"{scenario}, messages per second", fontsize=9, loc="left")
-    axes.set_xlim(0, max(rates) * 1.18)
+    axes.bar_label(bars, [_label(results[name]) for name in order], padding=3, fontsize=8)
+    axes.set_title(f"{scenario}, per second", fontsize=9, loc="left")
+    room = 1.5 if "busy" in results[order[0]] else 1.18
+    axes.set_xlim(0, max(rates) * room)
     axes.set_xticks([])
     axes.tick_params(axis="y", length=0, labelsize=8)
     axes.spines[:].set_visible(False)

@@ -2,8 +2,10 @@
 
 import importlib.metadata
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from scenarios import Scenario
 
@@ -17,30 +19,17 @@ _CALLBACKS = ("echo", "received", "sent", "connects", "idle")
 
 
 @dataclass(frozen=True)
-class Program:
-    """A client program: a library, and the way in which it is used."""
+class Measured:
+    """A program: a library, and the way in which it is used."""
 
     name: str
     about: str
-    file: str = ""  # in clients/; none for the one in C
+    file: str = ""  # none for the one in C
     arguments: tuple[str, ...] = ()
-    tasks: tuple[str, ...] = _CALLBACKS
     packages: tuple[str, ...] = ()  # that must be installed
     extras: tuple[str, ...] = ()  # that make it faster where they are installed
-    deflate: bool = False  # can compress
-    plain: bool = True  # is measured without compression too
-    many: bool = True  # connections at once
     cannot: str = ""  # what it leaves undone that others do
-    instead: dict[str, str] = field(default_factory=dict)  # of a task that it does not know
     variant: bool = False  # only where it is asked for by its name
-
-    def takes(self, scenario: Scenario) -> bool:
-        task = self.instead.get(scenario.task, scenario.task)
-        return (
-            task in self.tasks
-            and (self.deflate if scenario.deflate else self.plain)
-            and (self.many or scenario.connections == 1)
-        )
 
     @property
     def missing(self) -> list[str]:
@@ -52,6 +41,25 @@ class Program:
         names = [*self.packages, *(name for name in self.extras if _installed(name))]
         return {name: importlib.metadata.version(name) for name in names}
 
+
+@dataclass(frozen=True)
+class Program(Measured):
+    """A client program, in clients/."""
+
+    tasks: tuple[str, ...] = _CALLBACKS
+    deflate: bool = False  # can compress
+    plain: bool = True  # is measured without compression too
+    many: bool = True  # connections at once
+    instead: dict[str, str] = field(default_factory=dict)  # of a task that it does not know
+
+    def takes(self, scenario: Scenario) -> bool:
+        task = self.instead.get(scenario.task, scenario.task)
+        return (
+            task in self.tasks
+            and (self.deflate if scenario.deflate else self.plain)
+            and (self.many or scenario.connections == 1)
+        )
+
     def command(self, scenario: Scenario) -> list[str]:
         task = self.instead.get(scenario.task, scenario.task)
         start = (
@@ -60,6 +68,9 @@ class Program:
             else [str(BUILD / "limit")]
         )
         return [*start, "--task", task, *self.arguments]
+
+
+AnyProgram = TypeVar("AnyProgram", bound=Measured)
 
 
 def _installed(package: str) -> bool:
@@ -131,20 +142,22 @@ PROGRAMS = [
 ]  # fmt: skip
 
 
-def select(wanted: list[str], *, variants: bool = False) -> list[Program]:
+def select(
+    wanted: list[str], among: Sequence[AnyProgram], *, variants: bool = False
+) -> list[AnyProgram]:
     """Those named, and those whose names go on with a hyphen (`wsfast`: `wsfast-polled` too); all
     if nothing is wanted, with or without the variants. Raises `ValueError` for a name that fits
     none."""
     if not wanted:
-        return [program for program in PROGRAMS if variants or not program.variant]
+        return [program for program in among if variants or not program.variant]
     chosen = set()
     for name in wanted:
         fitting = {
             program.name
-            for program in PROGRAMS
+            for program in among
             if program.name == name or (program.name.startswith(f"{name}-") and not program.variant)
         }
         if not fitting:
             raise ValueError(f"no library {name!r}; see --list")
         chosen |= fitting
-    return [program for program in PROGRAMS if program.name in chosen]
+    return [program for program in among if program.name in chosen]

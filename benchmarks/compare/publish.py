@@ -10,13 +10,18 @@ from pathlib import Path
 
 import plots
 import report
+import scenarios
+import server_scenarios
 import targets
-from scenarios import SCENARIOS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = DOCS / "performance.md"
 FOLDER = DOCS / "performance"
-BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
+PLACES = {
+    "clients": ("figures", "run.json", scenarios.SCENARIOS),
+    "servers": ("figures of servers", "servers.json", server_scenarios.SCENARIOS),
+}
+"""Of a run's suite: what its place on the page is called, and the file of its figures."""
 
 
 def _table(rows: list[dict[str, str]]) -> str:
@@ -40,7 +45,7 @@ def section(run: dict, pictures: list[Path]) -> str:
     if reached := targets.rows(run):
         parts += ["### Targets\n", _table(reached)]
     parts += [f"![{path.stem}]({path.parent.name}/{path.name})\n" for path in pictures]
-    for scenario in SCENARIOS:
+    for scenario in PLACES[run["suite"]][2]:
         results = run["scenarios"].get(scenario.name, {}).get("summary")
         if results:
             parts += [f"### {scenario.name}\n", _table(report.rows(scenario, results))]
@@ -48,12 +53,14 @@ def section(run: dict, pictures: list[Path]) -> str:
 
 
 def publish(run: dict) -> None:
+    place, file, _ = PLACES[run["suite"]]
+    opening, closing = f"<!-- {place}: begin -->\n", f"<!-- {place}: end -->\n"
     pictures = plots.draw(run, FOLDER)
     for scenario in run["scenarios"].values():
         del scenario["samples"]
-    (FOLDER / "run.json").write_text(json.dumps(run, indent=1) + "\n")
-    before, begin, rest = PAGE.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
+    (FOLDER / file).write_text(json.dumps(run, indent=1) + "\n")
+    before, begin, rest = PAGE.read_text().partition(opening)
+    _, end, after = rest.partition(closing)
     if not (begin and end):
         raise ValueError(f"{PAGE} has no place for figures")
     PAGE.write_text(f"{before}{begin}\n{section(run, pictures)}\n{end}{after}")

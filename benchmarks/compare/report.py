@@ -24,6 +24,9 @@ def summary(samples: list[Sample], *, best: bool = False) -> Figures:
     for name in ("p50", "p99", "p99.9", "wire"):
         if name in samples[0]:
             figures[name] = low([sample[name] for sample in samples])
+    if "load" in samples[0]:
+        for name, used in (("busy", "cpu"), ("load busy", "load")):
+            figures[name] = low([sample[used] / sample["seconds"] for sample in samples])
     return figures
 
 
@@ -67,6 +70,9 @@ def _cells(scenario: Scenario, results: dict[str, Figures], name: str) -> dict[s
     for percentile in ("p50", "p99", "p99.9"):
         if percentile in figures:
             cells[percentile] = _time(figures[percentile])
+    for name in ("busy", "load busy"):
+        if name in figures:
+            cells[name] = f"{figures[name]:.0%}"
     if scenario.deflate and "wire" in figures:
         cells["on the wire"] = f"{figures['wire'] / scenario.size:.3f}"
     return cells

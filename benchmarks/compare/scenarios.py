@@ -1,7 +1,9 @@
 """What is measured: each scenario is one row of the question "how fast, beside the others?"."""
 
 import fnmatch
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 KIB, MIB = 1024, 1024 * 1024
 
@@ -104,15 +106,15 @@ SCENARIOS = [
 ]  # fmt: skip
 
 
-def select(wanted: list[str]) -> list[Scenario]:
+def select(wanted: list[str], among: Sequence[Any]) -> list[Any]:
     """Those whose names are among `wanted`, which may hold patterns such as `flood-*`.
 
     Raises `ValueError` for one that fits none.
     """
     chosen = set()
     for pattern in wanted:
-        matching = fnmatch.filter([scenario.name for scenario in SCENARIOS], pattern)
+        matching = fnmatch.filter([scenario.name for scenario in among], pattern)
         if not matching:
             raise ValueError(f"no scenario {pattern!r}; see --list")
         chosen.update(matching)
-    return [scenario for scenario in SCENARIOS if scenario.name in chosen]
+    return [scenario for scenario in among if scenario.name in chosen]

@@ -51,4 +51,4 @@ static bool received(struct conn *conn) {
     return true;
 }
 
-const struct role echo_role = {"echo", open, received, NULL};
+const struct role echo_role = {"echo", open, received, NULL, NULL};

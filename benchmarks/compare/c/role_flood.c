@@ -102,4 +102,4 @@ static bool received(struct conn *conn) {
     return true;
 }
 
-const struct role flood_role = {"flood", open_flood, received, written};
+const struct role flood_role = {"flood", open_flood, received, written, NULL};

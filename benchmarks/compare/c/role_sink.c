@@ -68,4 +68,4 @@ static bool received(struct conn *conn) {
     return true;
 }
 
-const struct role sink_role = {"sink", open, received, NULL};
+const struct role sink_role = {"sink", open, received, NULL, NULL};

@@ -16,7 +16,8 @@ enum { ROOM = 256 * 1024, EVENTS = 256 };
 
 static int poller;
 static bool with_tls;
-static const struct role *const roles[] = {&echo_role, &flood_role, &sink_role};
+static const struct role *const roles[] = {&echo_role, &flood_role, &sink_role,
+                                          &broadcast_role};
 
 static void watch(int operation, int fd, uint32_t events, void *what) {
     struct epoll_event event = {.events = events, .data.ptr = what};
@@ -25,6 +26,8 @@ static void watch(int operation, int fd, uint32_t events, void *what) {
 }
 
 static void drop(struct conn *conn) {
+    if (conn->state && conn->role->closed)
+        conn->role->closed(conn);
     link_close(&conn->link);
     free(conn->in);
     free(conn->state);

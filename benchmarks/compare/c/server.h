@@ -21,9 +21,12 @@ struct role {
 
     /* All of `out` is written; there may be more. */
     void (*written)(struct conn *);
+
+    /* The connection is about to be freed. */
+    void (*closed)(struct conn *);
 };
 
-extern const struct role echo_role, flood_role, sink_role;
+extern const struct role echo_role, flood_role, sink_role, broadcast_role;
 
 struct conn {
     struct link link;
