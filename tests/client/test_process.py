@@ -243,7 +243,7 @@ def test_nothing_is_left_of_a_client_that_has_ended(
     del client
     endpoint.server.shutdown(5)
     until(lambda: not reading_or_writing())
-    assert [each() for each in left] == [None] * 3
+    until(lambda: [each() for each in left] == [None] * 3)  # a thread that ends holds it to the end
     assert count_descriptors() <= descriptors
 
 
