@@ -39,9 +39,10 @@ def connect(host: str, port: int) -> socket.socket:
     return socket.create_connection((host, port), TIMEOUT)
 
 
-def relay(peer: Wire, server: socket.socket) -> None:
-    """Passes bytes on, both ways, until one end closes."""
+def relay(peer: Wire, server: socket.socket, granted: bytes) -> None:
+    """Says that it is granted, and passes bytes on, both ways, until one end closes."""
     with server, contextlib.suppress(ConnectionError):
+        peer.send(granted)
         other: dict[Any, Any] = {peer.sock: server, server: peer.sock}
         while True:
             ready = [s for s in other if isinstance(s, ssl.SSLSocket) and s.pending()]
@@ -85,8 +86,7 @@ class HTTPProxy:
         except ConnectionRefusedError:
             peer.send(b"HTTP/1.1 502 connection refused\r\n\r\n")
             return
-        peer.send(self._answer)
-        relay(peer, server)
+        relay(peer, server, self._answer)
 
 
 class SOCKSProxy:
@@ -106,8 +106,7 @@ class SOCKSProxy:
         except ConnectionRefusedError:
             peer.send(refused)
             return
-        peer.send(granted)
-        relay(peer, server)
+        relay(peer, server, granted)
 
     def _four(self, peer: RawServerPeer) -> tuple[str, bytes, bytes]:
         assert peer.read(1) == b"\x01"

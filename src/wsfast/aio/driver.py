@@ -6,6 +6,7 @@ here waits.
 """
 
 import asyncio
+import contextlib
 import logging
 import sys
 import time
@@ -329,7 +330,10 @@ class Driver(Endpoint):
         self._half_closed = True
         self._say_goodbye()
         if self._transport.can_write_eof():
-            self._transport.write_eof()
+            # asyncio's own shuts the socket down at once, which fails if the peer has reset it:
+            # what that means the transport is about to find out.
+            with contextlib.suppress(OSError):
+                self._transport.write_eof()
 
     def _say_goodbye(self) -> None:
         """Of TLS."""

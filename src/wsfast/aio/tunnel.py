@@ -135,15 +135,18 @@ async def _ask_over_tls(
     loop = asyncio.get_running_loop()
     asking = _Asking(request, loop)
     try:
-        transport, _ = await loop.create_connection(
-            lambda: asking, sock=sock, ssl=_context(options), server_hostname=_name(proxy)
-        )
-    except OSError as exc:
-        raise handshake_failure(_peer(proxy), exc) from exc
-    try:
+        try:
+            transport, _ = await loop.create_connection(
+                lambda: asking, sock=sock, ssl=_context(options), server_hostname=_name(proxy)
+            )
+        except OSError as exc:
+            raise handshake_failure(_peer(proxy), exc) from exc
         await asking.answered
     except BaseException:
-        transport.abort()
+        asking.give_up()
+        # asyncio goes on with a handshake that is cancelled before it has begun.
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
         raise
     return Tunnel(transport, request.leftover)
 
@@ -153,7 +156,14 @@ class _Asking(asyncio.Protocol):
 
     def __init__(self, request: ProxyConnect, loop: asyncio.AbstractEventLoop) -> None:
         self._request = request
+        self._transport: Any = None
         self.answered: asyncio.Future[None] = loop.create_future()
+
+    def give_up(self) -> None:
+        """Nobody waits for the answer any more."""
+        self.answered.cancel()
+        if self._transport is not None:
+            self._transport.abort()
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
