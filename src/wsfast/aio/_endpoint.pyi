@@ -1,8 +1,8 @@
 """What the compiled module offers. The docstrings live here, where editors and readers look."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, Self
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Self, TypeVar
 from weakref import WeakKeyDictionary
 
 from typing_extensions import Buffer, disjoint_base
@@ -14,6 +14,12 @@ from wsfast.system._cipher import Cipher
 
 rooms: WeakKeyDictionary[asyncio.AbstractEventLoop, Any]
 """Where the connections of each loop receive."""
+
+_Endpoint = TypeVar("_Endpoint", bound=Endpoint)
+
+def send_plain(connections: Iterable[_Endpoint], frame: bytes) -> list[_Endpoint]:
+    """Sends a frame as it is, and now, on each that has room for it and whose messages would become
+    such a frame: those of servers, without compression. Returns the others."""
 
 @disjoint_base
 class Wire:

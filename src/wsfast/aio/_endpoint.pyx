@@ -440,6 +440,9 @@ cdef class Endpoint:
 
     def _send_framed(self, bytes frame not None):
         """False if it cannot be sent now."""
+        return self.send_framed(frame)
+
+    cdef bint send_framed(self, bytes frame) except -1:
         cdef size_t size = PyBytes_GET_SIZE(frame)
         cdef Added added
         self.check_thread()
@@ -610,3 +613,14 @@ cdef class Endpoint:
 
 
 include "awaitables.pxi"
+
+
+def send_plain(connections, bytes frame not None):
+    cdef Endpoint endpoint
+    cdef list others = []
+    for each in connections:
+        endpoint = <Endpoint?>each
+        # What the protocol knows of each is not asked for: for many it is in no cache.
+        if not endpoint.outbox.is_open or endpoint.outbox.masked or not endpoint.send_framed(frame):
+            others.append(each)
+    return others

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from wsfast.aio._endpoint import send_plain
 from wsfast.aio.connection import Connection
 from wsfast.codec import Outbox
 from wsfast.protocol.constants import State
@@ -36,8 +37,10 @@ def broadcast(connections: Iterable[Connection], message: "str | Buffer") -> lis
     """
     plain = Outbox(server=True)
     plain.message(message)  # raises for what cannot be sent to anybody
-    frames: dict[Form, bytes] = {(): plain.take()}
-    return [each for each in connections if not _send(each, message, frames)]
+    frame = plain.take()
+    frames: dict[Form, bytes] = {(): frame}
+    others = send_plain(connections, frame)
+    return [each for each in others if not _send(each, message, frames)]
 
 
 def _send(connection: Connection, message: "str | Buffer", frames: dict[Form, bytes]) -> bool:
