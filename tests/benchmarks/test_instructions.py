@@ -8,6 +8,8 @@ run = load("instructions/run.py")
 
 @pytest.mark.timeout(400)
 def test_nothing_takes_more_than_it_did() -> None:
+    if run.here() not in run.read_figures():
+        pytest.skip(f"instructions are not counted: there are no figures for {run.here()}")
     try:
         counts = run.measure()
     except run.CannotMeasure as problem:
@@ -35,7 +37,7 @@ FIGURES = {"interpreter": 1000.0, "decode": 100.0, "encode": 100.0}
         ({"decode": 105.1}, ["decode"], "MORE THAN ALLOWED"),
         ({"encode": 94.9}, [], "better"),
         ({"new": 1.0}, [], ""),
-        ({"interpreter": 1030.0, "decode": 200.0}, [], "ANOTHER BUILD"),
+        ({"interpreter": 1060.0, "decode": 200.0}, [], "ANOTHER BUILD"),
     ],
 )
 def test_comparing(changed: dict, worse: list[str], says: str) -> None:
