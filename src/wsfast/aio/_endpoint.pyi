@@ -123,6 +123,16 @@ class Endpoint:
     def _deliver(self, messages: list[Message], /) -> None:
         """Delivers or keeps messages that came while the connection was being opened."""
 
+    def _receive_event(self) -> Coroutine[Any, Any, dict[str, Any]]:
+        """As `receive`, but gives the event of ASGI that the message is, or what was `_put`."""
+
+    def _send_event(self, event: dict[str, Any], /) -> Coroutine[Any, Any, None]:
+        """As `send` for the message that an event of ASGI is, if `_relays`; every other event goes
+        to `_send_other_event`."""
+
+    def _put(self, event: dict[str, Any], /) -> None:
+        """Keeps an event to be received after the messages that are kept."""
+
     def _take(self) -> Message:
         """The oldest message that is kept; there must be one."""
 
@@ -177,6 +187,8 @@ class Endpoint:
     """What comes is not kept."""
     _paused: bool
     """Nothing is received, as there is no room for more."""
+    _relays: bool
+    """What is sent as events are messages."""
     _waiting: int
     """Senders that wait for room: others get in line."""
     _turn: Any
@@ -219,6 +231,9 @@ class Endpoint:
 
     def _send_otherwise(self, data: str | Buffer, size: int, strict: bool, /) -> None:
         """Sends what cannot be framed without asking, or raises what `send` is to raise."""
+
+    def _send_other_event(self, event: dict[str, Any], /) -> Coroutine[Any, Any, None]:
+        """Does what an event that is no message to be sent asks for."""
 
     def _sent(self) -> None:
         """The transport has nothing to write any more."""

@@ -49,6 +49,7 @@ cdef double GAP = 20e-6
 a burst."""
 
 include "inbox.pxi"
+include "events.pxi"
 
 
 @cython.final
@@ -139,6 +140,7 @@ cdef class Endpoint:
     cdef public bint _ending     # who wants to receive asks for more than the inbox
     cdef public bint _dropping   # what comes is not kept
     cdef public bint _paused     # nothing is received, as the inbox is full
+    cdef public bint _relays     # what an application sends as events are messages
     cdef public int _waiting     # senders that wait for room
     cdef public object _turn     # among these
 
@@ -378,22 +380,39 @@ cdef class Endpoint:
 
     def receive(self):
         self.check_thread()
-        return receiving(self, False)
+        return receiving(self, False, False)
 
     def __aiter__(self):
         return self
 
     def __anext__(self):
         self.check_thread()
-        return receiving(self, True)
+        return receiving(self, True, False)
+
+    def _receive_event(self):
+        self.check_thread()
+        return receiving(self, False, True)
+
+    def _put(self, event):
+        self.inbox.put([event], 0)
+        self.wake_receiver()
 
     # -------------------------------------------------------------- sending
 
     def send(self, data):
+        return self.send_or_wait(data)
+
+    cdef object send_or_wait(self, data):
         if self._waiting or not self.has_room():
             return self._send_slowly(data)
         self.send_any(data, False)
         return DONE
+
+    def _send_event(self, dict event not None):
+        if not self._relays or event["type"] != "websocket.send":
+            return self._send_other_event(event)
+        data = message_of(event)
+        return DONE if data is None else self.send_or_wait(data)
 
     def send_nowait(self, data):
         self.send_any(data, True)
@@ -597,6 +616,9 @@ cdef class Endpoint:
         raise NotImplementedError
 
     def _send_otherwise(self, data, size, strict):
+        raise NotImplementedError
+
+    def _send_other_event(self, event):
         raise NotImplementedError
 
     def _sent(self):

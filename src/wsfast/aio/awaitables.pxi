@@ -64,6 +64,7 @@ cdef class _Receiving:
     be cancelled before it has begun."""
     cdef Endpoint endpoint
     cdef bint iterating        # the end is that of an iteration
+    cdef bint eventful         # messages are given as events
     cdef bint waiting          # it has suspended its task
 
     def __await__(self):
@@ -79,7 +80,7 @@ cdef class _Receiving:
         future = self.step()
         if future is not None:
             return future
-        raise StopIteration(self.endpoint.take())
+        raise StopIteration(self.given())
 
     def throw(self, kind, value=None, traceback=None):
         self.close()
@@ -89,6 +90,10 @@ cdef class _Receiving:
         if self.waiting:
             self.waiting = False
             self.endpoint._receiver = None
+
+    cdef object given(self):
+        message = self.endpoint.take()
+        return as_event(message) if self.eventful else message
 
     cdef object step(self):
         """What its task is to wait for; None once there is a message."""
@@ -100,6 +105,8 @@ cdef class _Receiving:
             return None
         if endpoint._ending or endpoint.inbox is None:
             endpoint._check_input(self.iterating)
+            if endpoint.inbox.count:  # an event that tells of the end
+                return None
         if endpoint._receiver is not None:
             raise RuntimeError("another task waits for a message of this connection")
         endpoint.flush()  # whatever was held back for more to come
@@ -115,17 +122,18 @@ cdef PySendResult wait_or_take(PyObject *self, PyObject *sent,
     cdef object got = (<_Receiving>self).step()
     cdef PySendResult kind = PYGEN_NEXT
     if got is None:
-        got = (<_Receiving>self).endpoint.take()
+        got = (<_Receiving>self).given()
         kind = PYGEN_RETURN
     result[0] = <PyObject *>got
     Py_INCREF(result[0])
     return kind
 
 
-cdef _Receiving receiving(Endpoint endpoint, bint iterating):
+cdef _Receiving receiving(Endpoint endpoint, bint iterating, bint eventful):
     cdef _Receiving made = _Receiving.__new__(_Receiving)
     made.endpoint = endpoint
     made.iterating = iterating
+    made.eventful = eventful
     return made
 
 

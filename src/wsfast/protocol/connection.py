@@ -385,13 +385,34 @@ class Connection:
         if self.state is State.CONNECTING:
             self._refuse(Refusal(status, text, further), now)
 
+    def begin_response(self, status: int, pairs: Pairs) -> None:
+        """Answers the `request` with the head of another response than the upgrade; its body is
+        given to `continue_response`, and then the connection closes.
+
+        `pairs` are all its header fields, which have been checked. Raises `LocalProtocolError` of
+        h11 for what is no response. Both do nothing if the opening is over.
+        """
+        assert isinstance(self.handshake, ServerHandshake)
+        if self.state is State.CONNECTING:
+            self.outbox.raw(self.handshake.begin_response(status, pairs))
+
+    def continue_response(self, body: bytes, now: float, *, last: bool) -> None:
+        """Sends a piece of its body. Raises `LocalProtocolError` for one that does not fit to the
+        Content-Length."""
+        assert isinstance(self.handshake, ServerHandshake)
+        if self.state is State.CONNECTING:
+            self.outbox.raw(self.handshake.continue_response(body, last=last))
+            if last:
+                self._refused("answered with another response", now)
+
     def _refuse(self, refusal: Refusal, now: float) -> None:
         assert isinstance(self.handshake, ServerHandshake)
         self.outbox.raw(self.handshake.refuse(refusal))
+        self._refused(f"{refusal.status} {refusal.text}", now)
+
+    def _refused(self, how: str, now: float) -> None:
         self._close_sent = True
-        self._close_with_error(
-            HandshakeError(f"refused the handshake: {refusal.status} {refusal.text}")
-        )
+        self._close_with_error(HandshakeError(f"refused the handshake: {how}"))
         self._move(_Step.CLOSE)
         self._deadline = now + LINGER
 

@@ -313,14 +313,24 @@ class ServerHandshake(HTTPReader):
             *refusal.headers,
             ("Connection", "Upgrade, close" if upgrade else "close"),
         ]
-        response = h11.Response(
-            status_code=refusal.status,
-            reason=responses.get(refusal.status, "").encode(),
-            headers=encode(pairs + self._common_headers()),
-        )
-        data = self._http.send(response) or b""
+        data = self.begin_response(refusal.status, pairs + self._common_headers())
         if self._has_body:
             data += self._http.send(h11.Data(data=body)) or b""
+        return data
+
+    def begin_response(self, status: int, pairs: Pairs) -> bytes:
+        """The head of any response but the upgrade: nothing is added to the header fields but what
+        says how long the body is, if they do not."""
+        response = h11.Response(
+            status_code=status, reason=responses.get(status, "").encode(), headers=encode(pairs)
+        )
+        return self._http.send(response) or b""
+
+    def continue_response(self, body: bytes, *, last: bool) -> bytes:
+        """A piece of its body."""
+        data = self._http.send(h11.Data(data=body)) or b""
+        if last:
+            data += self._http.send(h11.EndOfMessage()) or b""
         return data
 
     def _common_headers(self) -> Pairs:

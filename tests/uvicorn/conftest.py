@@ -1,0 +1,79 @@
+"""The protocols that every test here runs with, and what must hold at its end."""
+
+import asyncio
+import gc
+import importlib.util
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+import uvicorn.server
+
+LIMIT = 60.0
+"""Seconds for what a test does on its loop. Only a failing test takes that long."""
+
+TURNS = 20
+"""How often the loop comes round before what is left over is looked for."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def first_loop() -> None:
+    """libuv keeps two descriptors from its first loop on."""
+    if importlib.util.find_spec("uvloop") is not None:
+        importlib.import_module("uvloop").new_event_loop().close()
+
+
+class _Impatient:
+    """asyncio for uvicorn's server, which looks around every 0.1 s."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def sleep(self, delay: float) -> None:
+        await asyncio.sleep(delay / 20)
+
+
+@pytest.fixture(autouse=True)
+def quick_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uvicorn.server, "asyncio", _Impatient())
+
+
+@pytest.fixture(params=["wsfast", "websockets", "wsproto"])
+def ws(request: pytest.FixtureRequest) -> str:
+    """Ours, and those of uvicorn's that it must not be told from."""
+    return str(request.param)
+
+
+@pytest.fixture(params=["h11", "httptools"])
+def http(request: pytest.FixtureRequest) -> str:
+    """What reads the request before."""
+    if request.param == "httptools" and importlib.util.find_spec("httptools") is None:
+        pytest.skip("NOT TESTED with httptools: it is not installed here")
+    return str(request.param)
+
+
+@pytest.fixture
+def run() -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    """Runs a coroutine. At its end no task is left, and none has failed unseen."""
+
+    def run(main: Coroutine[Any, Any, Any], loop_factory: Any = None) -> Any:
+        complaints: list[dict[str, Any]] = []
+
+        async def watched() -> Any:
+            asyncio.get_running_loop().set_exception_handler(
+                lambda loop, context: complaints.append(context)
+            )
+            async with asyncio.timeout(LIMIT):
+                result = await main
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+            gc.collect()
+            assert not asyncio.all_tasks() - {asyncio.current_task()}
+            return result
+
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            result = runner.run(watched())
+        assert complaints == []
+        return result
+
+    return run
