@@ -15,6 +15,15 @@ OPTIONS: dict[str, Any] = {
     "compression_window_bits": 15,  # so that every combination the suite asks for is accepted
 }
 
+UVICORN_OPTIONS: dict[str, Any] = {
+    "ws": "wsfast.uvicorn:WebSocketProtocol",
+    "ws_max_size": OPTIONS["read_limit"],
+    "ws_ping_interval": None,
+    "lifespan": "off",
+    "log_level": "warning",
+}
+"""The same for uvicorn, which has no more of them."""
+
 
 def echo(connection: Connection) -> None:
     """Sends everything back until the end, however that comes."""
@@ -34,3 +43,11 @@ def send_back(connection: aio.Connection, message: str | bytes) -> None:
     """The same as a callback."""
     with contextlib.suppress(ConnectionClosed):
         connection.send_nowait(message)
+
+
+async def echo_asgi(_scope: Any, receive: Any, send: Any) -> None:
+    """The same as an ASGI application."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (event := await receive())["type"] == "websocket.receive":
+        await send({**event, "type": "websocket.send"})

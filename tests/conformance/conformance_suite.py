@@ -31,12 +31,12 @@ CLIENTS = {
 }
 """For each role that is a client, what `echo_client.py` calls it."""
 
-SERVERS = {"server": "threads", "aio-server": "aio"}
+SERVERS = {"server": "threads", "aio-server": "aio", "uvicorn": "uvicorn"}
 """For each that is a server, what `echo_server.py` calls it."""
 
-ROLES = ("client", "callbacks", "server", "aio-client", "aio-callbacks", "aio-server")
+ROLES = ("client", "callbacks", "server", "aio-client", "aio-callbacks", "aio-server", "uvicorn")
 """The client of `wsfast.threads`, that of the ID API, the server; on asyncio the client by
-iteration and by `on_message`, and the server."""
+iteration and by `on_message`, and the server; and under uvicorn an ASGI application."""
 
 ATTEMPTS = 3
 """For cases that the suite ends itself after half a second or so, where the machine was too busy

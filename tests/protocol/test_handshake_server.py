@@ -2,6 +2,7 @@
 
 import re
 
+import h11
 import pytest
 from protocol_wire import (
     BINARY,
@@ -347,6 +348,33 @@ def test_a_refusal_is_a_refusal(status: int) -> None:
     assert refusal_of(server)[0] == 599
 
 
+@pytest.mark.parametrize("given", [[], [("Content-Length", "7")]], ids=["chunked", "of known size"])
+def test_a_response_piece_by_piece(given: list[tuple[str, str]]) -> None:
+    server = new_server()
+    server.feed(request() + MESSAGES, 1.0)
+    server.begin_response(402, [("X-A", "1"), *given])
+    line, pairs, body = read_head(server.data_to_send())
+    fields = dict(pairs)
+    assert (line, fields["X-A"], body) == ("HTTP/1.1 402 Payment Required", "1", b"")
+    server.continue_response(b"pay", 1.0, last=False)
+    assert server.state is State.CONNECTING
+    server.continue_response(b" now", 1.0, last=True)
+    assert server.state is State.CLOSING
+    data = server.data_to_send()
+    assert data == (b"pay now" if given else b"3\r\npay\r\n4\r\n now\r\n0\r\n\r\n")
+    assert fields.get("Transfer-Encoding") == (None if given else "chunked")
+
+
+def test_a_response_that_is_longer_than_it_said() -> None:
+    server = new_server()
+    server.feed(request(), 1.0)
+    server.begin_response(404, [("Content-Length", "1")])
+    server.data_to_send()
+    with pytest.raises(h11.LocalProtocolError, match="Too much data"):
+        server.continue_response(b"more", 1.0, last=True)
+    assert server.data_to_send() == b""
+
+
 def test_it_is_too_late_to_answer_after_the_deadline() -> None:
     server = new_server(dial_timeout="1s")
     server.feed(request(), 0.5)
@@ -354,6 +382,8 @@ def test_it_is_too_late_to_answer_after_the_deadline() -> None:
     assert server.state is State.ERROR
     assert server.accept(1.5) == ()
     server.refuse(404, "", 1.5)
+    server.begin_response(404, [])
+    server.continue_response(b"", 1.5, last=True)
     assert server.state is State.ERROR
     assert server.data_to_send() == b""
 

@@ -86,7 +86,6 @@ class Conversation(Connection):
             self._say_farewell({"code": CloseCode.SERVICE_RESTART.value})
         elif self._phase is _Phase.ASKED:
             self._respond_at_once(500, b"Internal Server Error")
-        # A response that has begun gets the time that a closing handshake gets.
 
     def hang_up(self) -> None:
         """Closes the transport once all that is on its way has been sent, and bounds that."""
@@ -117,14 +116,11 @@ class Conversation(Connection):
     # -------------------------------------------------------------- receiving
 
     def _check_input(self, iterating: bool) -> None:
-        if self._count:
-            return
         if self._protocol.unsettled:
             self._settle()
-        if self._farewell is None and self._protocol.input_ended:
+        if self._farewell is None:
             self._farewell = self._disconnected()
-        if self._farewell is not None:
-            self._put(self._farewell.copy())
+        self._put(self._farewell.copy())
 
     def _disconnected(self) -> Event:
         """How the connection has ended. A client that goes away without a close frame counts as one
@@ -163,7 +159,7 @@ class Conversation(Connection):
                 self._continue_response(event)
             case _Phase.ACCEPTED:
                 self._close_as_told(event)
-            case _Phase.CLOSED:
+            case _:
                 raise RuntimeError(
                     f"Unexpected ASGI message '{event['type']}', after sending 'websocket.close'."
                 )
