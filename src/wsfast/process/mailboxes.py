@@ -100,6 +100,11 @@ class Mailboxes:
             mailbox._buffer.append(message)
         return self._drop_oldest
 
+    def has_room(self, topic: str) -> bool:
+        """Whether `put` would take a message of this topic as things are."""
+        mailbox = self._topics.get(topic, self.inbox)
+        return self._drop_oldest or len(mailbox._buffer) < mailbox._capacity
+
     def listen(self, topic: str) -> Mailbox[Message]:
         """The mailbox of a topic; what waits of it in the inbox moves there."""
         mailbox = self._topics.get(topic)

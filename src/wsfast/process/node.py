@@ -5,7 +5,8 @@ import re
 import secrets
 import socket
 import threading
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from wsfast.process.messages import NOCONNECTION, NOPROC, Message, Signal, SignalKind
 from wsfast.process.pids import PID, Destination
@@ -13,6 +14,8 @@ from wsfast.process.processes import Process
 from wsfast.protocol.errors import NameTaken, NoProcess
 
 __all__ = ["Elsewhere", "Node", "node"]
+
+P = TypeVar("P", bound=Process)
 
 _ODD = re.compile(r"[^A-Za-z0-9_.-]")
 
@@ -59,10 +62,14 @@ class Node:
 
     def add(self, mailbox_size: int, drop_oldest: bool) -> Process:
         """A new process."""
+        return self.enter(lambda pid: Process(self, pid, mailbox_size, drop_oldest))
+
+    def enter(self, make: Callable[[PID], P]) -> P:
+        """The same, of any kind: `make` is called with its PID, and must not call back."""
         with self._lock:
             self._last += 1
             number = self._last
-            process = Process(self, PID(self.name, self.host, number), mailbox_size, drop_oldest)
+            process = make(PID(self.name, self.host, number))
             self._processes[number] = process
         return process
 

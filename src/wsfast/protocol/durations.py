@@ -44,6 +44,20 @@ def seconds(value: Duration | None, name: str) -> float | None:
     """
     if value is None:
         return None
+    result = _convert(value, name)
+    if result <= 0:
+        raise InvalidOption(f"{name} must be above zero; None means no limit")
+    if result > MAX_SECONDS:
+        raise InvalidOption(f"{name} must not be longer than 24 days; None means no limit")
+    return result
+
+
+def seconds_or_off(value: Duration | None, name: str) -> float | None:
+    """As `seconds`, for what zero switches off as None does: both are returned as None."""
+    return None if value is None or _convert(value, name) == 0 else seconds(value, name)
+
+
+def _convert(value: Duration, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str | timedelta):
         raise TypeError(
             f"{name} must be a number of milliseconds, a duration string such as '5s', "
@@ -62,10 +76,6 @@ def seconds(value: Duration | None, name: str) -> float | None:
     else:
         # Clamped before the division, which overflows for a huge int; NaN ends as -1.
         result = max(-1.0, min(value, MAX_SECONDS * 1000 + 1)) / 1000
-    if result <= 0:
-        raise InvalidOption(f"{name} must be above zero; None means no limit")
-    if result > MAX_SECONDS:
-        raise InvalidOption(f"{name} must not be longer than 24 days; None means no limit")
     return result
 
 
