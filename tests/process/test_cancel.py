@@ -58,6 +58,15 @@ def named(me: PID) -> None:
     process.registry.register("me")
 
 
+def test_who_has_just_ended_is_not_cancelled(me: PID) -> None:
+    other = process.spawn(wait_for_end, monitor=True)
+    found = node().find(other)
+    assert found is not None
+    process.cancel(other)
+    event()
+    assert not found.cancel(None, "reason", None)
+
+
 @pytest.mark.parametrize("waiting", [wait_for_end, await_end])
 def test_who_has_not_asked_is_ended_at_once(me: PID, waiting: Callable[[], Any]) -> None:
     other = process.spawn(waiting, monitor=True)

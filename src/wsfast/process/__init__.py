@@ -34,6 +34,8 @@ its node is lost                                "noconnection"
 When a process has ended, nothing of it is left: its mailboxes with what is in them, its names and
 ties are gone. After a fork the child has no processes. An interpreter that exits does not wait for
 any.
+
+With `join`, all of this reaches processes of other programs and machines, by Redis or Valkey.
 """
 
 from wsfast.process import registry
@@ -52,6 +54,7 @@ from wsfast.process.api import (
     unlink,
     unmonitor,
 )
+from wsfast.process.joining import join, leave
 from wsfast.process.mailboxes import Mailbox, Terminated
 from wsfast.process.messages import (
     CANCEL,
@@ -91,6 +94,8 @@ __all__ = [
     "cancel",
     "events",
     "inbox",
+    "join",
+    "leave",
     "link",
     "listen",
     "monitor",

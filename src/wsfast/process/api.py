@@ -1,4 +1,5 @@
-"""What a process can do. Every function may be called from any thread, and none blocks."""
+"""What a process can do. Every function may be called from any thread, and none blocks; but for a
+`name`, which after `join` waits for Redis."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,6 +67,7 @@ def spawn(
             is counted (`Mailbox.dropped`), and the first is logged. The sender never waits.
 
     Raises:
+        ConnectionError: Redis, which knows the names of all nodes, is away.
         NameTaken: another process has the name.
         NoContext: `monitor` or `link`, and the caller is no process.
         RuntimeError: there is no thread for it.
@@ -146,15 +148,17 @@ def send(dest: Destination, topic: str, payload: Any = None) -> bool:
     Args:
         dest: a PID, its str, or a registered name.
         topic: of one character or more.
-        payload: handed over as it is, not copied; nobody should change it any more.
+        payload: handed over as it is, not copied; nobody should change it any more. To another
+            node it travels as JSON, with bytes: see `join`.
 
     Returns:
-        Whether the message is in the mailbox. False if nobody has the name, if the process has
-        ended, or if its mailbox is full and it has not asked to lose the oldest instead.
+        Whether the message is in the mailbox; to another node, whether it is on its way. False if
+        nobody has the name, if the process has ended, or if its mailbox is full and it has not
+        asked to lose the oldest instead; if too much waits to be sent to other nodes.
 
     Raises:
-        TypeError: an argument of a wrong type.
-        ValueError: an empty topic, or what begins as a PID and is none.
+        TypeError: an argument of a wrong type, or a payload that cannot be sent to another node.
+        ValueError: an empty topic, or what begins as a PID and is none; a payload as above.
     """
     if type(topic) is not str:
         _check_topic(topic)

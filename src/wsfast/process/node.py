@@ -36,7 +36,7 @@ class Elsewhere(Protocol):
         """Whose name it is there."""
 
     def claim(self, name: str, pid: PID) -> None:
-        """Takes a name for all nodes. Raises `NameTaken`."""
+        """Takes a name for all nodes. Raises `NameTaken`, `ConnectionError`."""
 
     def release(self, name: str, pid: PID) -> None:
         """Gives it back."""
@@ -50,7 +50,8 @@ class Node:
     """
 
     def __init__(self) -> None:
-        self.name = secrets.token_hex(6)  # anew each time, so that no PID comes again
+        # Anew each time, so that no PID comes again, and not to be guessed.
+        self.name = secrets.token_hex(8)
         self.host = _ODD.sub("-", socket.gethostname())[:64] or "localhost"
         self.elsewhere: Elsewhere | None = None
         self._lock = threading.Lock()
@@ -91,6 +92,17 @@ class Node:
         with self._lock:
             return [*self._processes.values()]
 
+    def connect(self, elsewhere: Elsewhere) -> None:
+        """Lets the others be reached. `RuntimeError` if they can be already."""
+        with self._lock:
+            if self.elsewhere is not None:
+                raise RuntimeError("this node has joined others already")
+            self.elsewhere = elsewhere
+
+    def disconnect(self) -> None:
+        """Undoes that."""
+        self.elsewhere = None
+
     # -------------------------------------------------------------- names
 
     def register(self, name: str, pid: PID) -> None:
@@ -121,12 +133,14 @@ class Node:
             process.names.add(name)
             return owner is None
 
-    def unregister(self, name: str) -> bool:
-        """Takes a name back that a process of this node has; False if none has it."""
+    def unregister(self, name: str, owner: PID | None = None) -> bool:
+        """Takes a name back that a process of this node has; False if none has it, or not the
+        `owner` that is meant."""
         with self._lock:
-            pid = self._names.pop(name, None)
-            if pid is None:
+            pid = self._names.get(name)
+            if pid is None or owner not in (None, pid):
                 return False
+            del self._names[name]
             self._processes[pid.id].names.discard(name)
         self._release(name, pid)
         return True
@@ -201,8 +215,9 @@ class Node:
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Leaves all processes to the parent."""
+        """Leaves all processes to the parent, and its connections."""
         self._lock = threading.Lock()
+        self.elsewhere = None
         for process in self._processes.values():
             process.after_fork()
         self._processes.clear()

@@ -49,4 +49,5 @@ def check_name(name: str) -> str:
         raise ValueError(f"a name must have 1 to {_LONGEST_NAME} characters")
     if name.startswith("{"):
         raise ValueError(f"a name must not begin with '{{', as PIDs do: {name!r:.80}")
+    name.encode()  # a ValueError too, if it is no Unicode
     return name

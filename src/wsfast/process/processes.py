@@ -15,6 +15,7 @@ from wsfast.process.messages import (
     CANCELLED,
     EXIT,
     LINK_DOWN,
+    NOCONNECTION,
     NORMAL,
     Event,
     EventKind,
@@ -65,6 +66,7 @@ class Process:
         self._links: set[PID] = set()
         self._monitored: set[PID] = set()
         self._monitors: set[PID] = set()
+        self._tying: set[PID] = set()  # of `_links` and `_monitored` those not signalled yet
         self._cancelled = False
         self._deadline: Timer | None = None
         self._warned = False
@@ -117,8 +119,10 @@ class Process:
     def _tie(self, ties: set[PID], other: PID, make: SignalKind, undo: SignalKind) -> None:
         with self.lock:
             ties.add(other)
+            self._tying.add(other)
         self.node.signal(other, Signal(make, self.pid))
         with self.lock:
+            self._tying.discard(other)
             if not self._has_ended:
                 return
             ties.clear()
@@ -196,6 +200,35 @@ class Process:
             self._terminated = reason
             self._mailboxes.end(reason)
         self.stop()
+
+    # -------------------------------------------------------------- for what knows other nodes
+
+    def is_linked(self, other: PID) -> bool:
+        """Whether there is a link with `other`."""
+        with self.lock:
+            return other in self._links
+
+    def ties(self, node: str) -> tuple[list[PID], list[PID]]:
+        """Whom it monitors on a node, and to whom it is linked there, as far as they are told."""
+        with self.lock:
+            monitored, links = (
+                [pid for pid in ties - self._tying if pid.node == node]
+                for ties in (self._monitored, self._links)
+            )
+        return monitored, links
+
+    def lose(self, node: str) -> None:
+        """A node is lost: ends all ties with it."""
+        with self.lock:
+            monitored, links, monitors = (
+                [pid for pid in ties if pid.node == node]
+                for ties in (self._monitored, self._links, self._monitors)
+            )
+            self._monitors.difference_update(monitors)
+        for pid in monitored:
+            self.take(Signal(SignalKind.EXIT, pid, NOCONNECTION))
+        for pid in links:
+            self.take(Signal(SignalKind.DOWN, pid, NOCONNECTION))
 
     # -------------------------------------------------------------- with the lock held
 

@@ -14,13 +14,15 @@ __all__ = ["lookup", "register", "unregister"]
 def register(name: str, pid: PID | str | None = None) -> None:
     """Gives a process a name, by which it can be reached as by its PID (seed 003).
 
-    Does nothing if the process has this name already.
+    Does nothing if the process has this name already. After `join` a name is for all nodes, and
+    this waits until Redis has said that it is free.
 
     Args:
         name: 1 to 255 characters, of which the first is not ``{``.
         pid: a process of this node; None for the one that calls.
 
     Raises:
+        ConnectionError: Redis, which knows the names of all nodes, is away.
         NameTaken: another process has it.
         NoContext: there is no `pid`, and the caller is no process.
         NoProcess: the process has ended.
