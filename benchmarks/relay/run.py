@@ -1,0 +1,141 @@
+"""What the relay costs beside a plain ASGI application under the same server: `run.py --help`."""
+
+import argparse
+import contextlib
+import resource
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+PROTOCOLS = ["wsfast.uvicorn:WebSocketProtocol", "websockets-sansio", "wsproto"]
+FRAME = bytes([0x81, 0x80 | 32]) + bytes(4) + b"x" * 32
+ECHO = 2 + 32
+BATCH = 50
+
+
+@contextlib.contextmanager
+def server(protocol: str) -> Iterator[tuple[int, int]]:
+    """Port and process id."""
+    command = [sys.executable, str(Path(__file__).with_name("server.py")), protocol]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        try:
+            yield int(child.stdout.readline()), child.pid
+        finally:
+            child.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(2)
+            child.kill()
+
+
+def connect(port: int, path: str) -> socket.socket:
+    sock = socket.create_connection(("127.0.0.1", port), 30)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.sendall(
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+    )
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += sock.recv(4096)
+    assert head.startswith(b"HTTP/1.1 101"), head
+    return sock
+
+
+def take(sock: socket.socket, size: int) -> None:
+    while size:
+        size -= len(sock.recv(size))
+
+
+def round_trip(sock: socket.socket, count: int) -> float:
+    """Seconds for each, one message in flight."""
+    started = time.perf_counter()
+    for _ in range(count):
+        sock.sendall(FRAME)
+        take(sock, ECHO)
+    return (time.perf_counter() - started) / count
+
+
+def batch(sock: socket.socket, count: int) -> float:
+    """Seconds for each of many that are in flight at once."""
+    started = time.perf_counter()
+    for _ in range(count // BATCH):
+        sock.sendall(FRAME * BATCH)
+        take(sock, ECHO * BATCH)
+    return (time.perf_counter() - started) / count
+
+
+def compare(port: int, repeat: int) -> None:
+    for name, measure in (("round trip", round_trip), ("50 in flight", batch)):
+        with connect(port, "/plain") as plain, connect(port, "/echo") as echo:
+            samples: dict[str, list[float]] = {"plain": [], "relayed": []}
+            for sock in (plain, echo):
+                measure(sock, 500)
+            for _ in range(repeat):
+                samples["plain"].append(measure(plain, 500))
+                samples["relayed"].append(measure(echo, 500))
+        first, second = (statistics.median(each) for each in samples.values())
+        ratio = statistics.median(b / a for a, b in zip(*samples.values(), strict=True))
+        print(
+            f"  {name:14} plain {first * 1e6:6.1f} µs   relayed {second * 1e6:6.1f} µs"
+            f"   {(ratio - 1) * 100:+5.0f} %   ({1 / second:,.0f} messages/s)"
+        )
+
+
+def broadcast(port: int, members: int, rounds: int) -> None:
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(connect(port, "/room")) for _ in range(members)]
+        seconds = []
+        for _ in range(rounds):
+            started = time.perf_counter()
+            socks[0].sendall(FRAME)
+            for sock in socks:
+                take(sock, ECHO)
+            seconds.append(time.perf_counter() - started)
+    median = statistics.median(seconds)
+    print(f"  one to {members:,}: {median * 1e3:.1f} ms ({members / median:,.0f} messages/s)")
+
+
+def resident(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) * 1024
+
+
+def memory(protocol: str, count: int) -> None:
+    for path in ("/plain", "/idle"):
+        with server(protocol) as (port, pid), contextlib.ExitStack() as stack:
+            for _ in range(100):
+                stack.enter_context(connect(port, path))
+            before = resident(pid)
+            for _ in range(count):
+                stack.enter_context(connect(port, path))
+            each = (resident(pid) - before) / count
+        print(f"  {count:,} idle at {path}: {each / 1024:.1f} KiB each")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--protocols", default=",".join(PROTOCOLS), help="default: %(default)s")
+    parser.add_argument("--repeat", type=int, default=9, help="default: %(default)s")
+    parser.add_argument("--members", type=int, default=1000, help="of the room; 0: no broadcast")
+    parser.add_argument("--idle", type=int, default=5000, help="sockets; 0: do not measure memory")
+    args = parser.parse_args()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(20_000, hard), hard))
+    for protocol in args.protocols.split(","):
+        print(protocol)
+        with server(protocol) as (port, _):
+            compare(port, args.repeat)
+            if args.members:
+                broadcast(port, args.members, 20)
+        if args.idle and sys.platform == "linux":
+            memory(protocol, args.idle)
+
+
+if __name__ == "__main__":
+    main()
