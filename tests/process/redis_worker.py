@@ -60,6 +60,13 @@ def linked(to: process.PID, trap: bool = False) -> None:
             process.send(message.sender, "event", [event.kind, event.sender, event.reason])
 
 
+def target() -> None:
+    """What a WebSocket is relayed to: tells the client of all that it is told itself."""
+    for topic, payload, client in process.inbox():
+        data = payload.get("data")
+        process.send(client, "ws.send", {"data": topic if data is None else data})
+
+
 def event() -> tuple[Any, ...]:
     """The next event of the main process."""
     kind, sender, result, reason = process.events().receive(WAIT)[0]

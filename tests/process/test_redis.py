@@ -90,7 +90,7 @@ def burst(to: PID, sender: int, count: int) -> None:
     [
         ("give, {'a': b'1'}", {"a": b"1"}, "normal"),
         ("give, {1, 2}", None, "normal"),
-        ("give, b'x' * (1 << 20)", None, "normal"),
+        ("give, b'x' * (1 << 22)", None, "normal"),
         ("fail, 'no such room'", None, "ValueError: no such room"),
         ("fail, '\\ud800'", None, "ValueError: ?"),
     ],
@@ -202,7 +202,7 @@ def test_a_bad_payload_is_an_error_at_the_call(worker: Worker, me: PID) -> None:
     for bad in ({1: 2}, object(), {"a": {3}}):
         with pytest.raises(TypeError, match="sent|keys"):
             process.send(other, "topic", bad)
-    for bad in (float("nan"), "\ud800", deep, b"x" * (1 << 20), "x" * (1 << 20)):
+    for bad in (float("nan"), "\ud800", deep, b"x" * (1 << 22), "x" * (1 << 22)):
         with pytest.raises(ValueError, match="sent|surrogates"):
             process.send(other, "topic", bad)
     for big in (b"x" * 1_000_000, "\u20ac" * 300_000):

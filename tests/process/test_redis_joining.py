@@ -21,7 +21,7 @@ from wsfast.process.outgoing import NameChange, Outgoing
 from wsfast.process.redis_link import RedisServer
 from wsfast.process.wire import pack
 
-LIMIT = 1 << 20
+LIMIT = 1 << 22
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def join(
     namespace: str = "wsfast",
     timeout: Duration = "10s",
     queue_size: int = 10_000,
-    max_message_size: int = 1 << 20,
+    max_message_size: int = 1 << 22,
 ) -> None:
     """Lets processes of this program and of all others that have joined reach each other.
 
@@ -62,9 +62,9 @@ def join(
         timeout: how long a node may be silent; half of it, how long Redis may take to answer before
             it is connected to again. Should be the same for all nodes.
         queue_size: how many messages may wait for the network. In bytes: 64 of the largest.
-        max_message_size: in bytes, as they travel, 1 KiB to 128 MiB. By default Redis disconnects
-            who has 32 MiB waiting to be read. Larger ones are refused at the call, and ignored when
-            they come.
+        max_message_size: in bytes, as they travel, 1 KiB to 128 MiB; by default 4 MiB. Redis
+            disconnects who has 32 MiB waiting to be read, unless told otherwise. Larger ones are
+            refused at the call, and ignored when they come.
 
     Raises:
         ConnectionError: there is no Redis, or it does not let this node in.

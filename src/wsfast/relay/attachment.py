@@ -132,12 +132,11 @@ class Attachment:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _offer(self, topic: str, payload: dict[str, Any]) -> bool:
-        """False if there is no room now. True if there is nobody any more, or no way: of that the
-        monitor tells."""
+        """False if there is no room now, there or on the way. True if there is nobody any more, or
+        no way: of that the monitor tells. `ValueError` for what cannot travel."""
         node, to = self._process.node, self.target
         message = Message(topic, payload, self._process.pid)
         if to.node != node.name:
-            node.send(to, message)
-            return True
+            return node.send(to, message) or node.elsewhere is None
         process = node.find(to)
         return process is None or process.offer(message) or process.has_ended

@@ -238,7 +238,12 @@ class Connection(Process):
                 self._finish_by(End(1009, f"a message may have {limit} bytes"))
                 return
             self._count += 1
-            if not message(kind, data):
+            try:
+                taken = message(kind, data)
+            except ValueError:
+                self._finish_by(End(1009, "too much for the node of the target"))
+                return
+            if not taken:
                 await self._attachment.insist(partial(message, kind, data))
         self._gone = True
         self._finish_by(_ended_by(event))
