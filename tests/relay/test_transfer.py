@@ -168,7 +168,7 @@ def hand_round(server: Running, transfers: int, numbers: int) -> None:
 
     def fire() -> None:
         for number in range(numbers):
-            until(lambda: fired[0] * transfers <= (moved() + 3) * numbers)
+            until(lambda: fired[0] * transfers <= (moved() + 1) * numbers)
             client.say(str(number))
             fired[0] = number + 1
 
@@ -190,8 +190,8 @@ def hand_round(server: Running, transfers: int, numbers: int) -> None:
     assert [each.early for each in witnesses] == [[]] * 4
     turns = [witnesses[count % 4].turns[count // 4] for count in range(transfers + 1)]
     assert [number for turn in turns for number in turn] == [*range(numbers)]
-    # It was under fire indeed.
-    assert sum(1 for turn in turns if turn) > transfers / 4
+    # It was under fire indeed, as far as the machine lets them go on at once.
+    assert sum(1 for turn in turns if turn) > transfers / 10
 
 
 def test_under_fire(server: Running) -> None:
