@@ -108,11 +108,11 @@ def test_the_output_may_be_any_stream() -> None:
 def test_without_a_command_it_says_which_there_are() -> None:
     result = run()
     assert result.returncode == 2
-    for command in ("connect", "echo", "bench", "demo"):
+    for command in ("connect", "echo", "serve", "bench", "demo"):
         assert f"    {command} " in result.stdout
 
 
-@pytest.mark.parametrize("command", ["connect", "echo", "bench", "demo"])
+@pytest.mark.parametrize("command", ["connect", "echo", "serve", "bench", "demo"])
 def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         cli.main([command, "--help"])
@@ -137,6 +137,10 @@ def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
         (["connect", "ws://h/", "--cafile", __file__], "no certificate in PEM form", "--help"),
         (["connect", "ws://h/", "--insecure", "--cafile", __file__], "", "--help"),
         (["echo", "--port", "65536"], "no number from 0 to 65535", "wsfast echo --help"),
+        (["serve"], "required: MODULE:APP", "wsfast serve --help"),
+        (["serve", "app"], "not of the form MODULE:APP", "wsfast serve --help"),
+        (["serve", "a:b", "--workers", "0"], "no number from 1", "wsfast serve --help"),
+        (["serve", "a:b", "--max-size", "x"], "no number from 1", "wsfast serve --help"),
         (["echo", "--port", "http"], "no number from 0 to 65535", "wsfast echo --help"),
     ],
 )

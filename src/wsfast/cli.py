@@ -18,7 +18,7 @@ from io import TextIOWrapper
 from queue import Empty, SimpleQueue
 from typing import NoReturn, TextIO
 
-from wsfast import bench, demo
+from wsfast import bench, demo, serving
 from wsfast._version import __version__
 from wsfast.certificates import LOCAL_NAMES, MissingExtra, ThrowAway
 from wsfast.interactive import POLL, Screen, Session, harmless, silence
@@ -94,12 +94,16 @@ def _parser() -> argparse.ArgumentParser:
         help="run an echo server until Ctrl-C",
         description="Run a server that sends back what it receives, until Ctrl-C.",
     )
-    command.add_argument("--host", default="localhost", help="where to listen (default: localhost)")
-    command.add_argument("--port", type=_port, default=8765, help="default: 8765; 0: any free one")
+    _add_address(command, 8765)
     command.add_argument(
         "--tls", action="store_true", help="wss:// with a throw-away certificate (extra: cli)"
     )
     command.set_defaults(run=_echo)
+
+    command = commands.add_parser("serve", help=serving.HELP, description=serving.DESCRIPTION)
+    serving.add_arguments(command)
+    _add_address(command, 8000)
+    command.set_defaults(run=serving.main)
 
     command = commands.add_parser("bench", help=bench.HELP, description=bench.DESCRIPTION)
     bench.add_arguments(command)
@@ -114,6 +118,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=lambda args: demo.main())
     return parser
+
+
+def _add_address(command: argparse.ArgumentParser, port: int) -> None:
+    command.add_argument("--host", default="localhost", help="where to listen (default: localhost)")
+    command.add_argument(
+        "--port", type=_port, default=port, help="default: %(default)s; 0: any free one"
+    )
 
 
 def _port(text: str) -> int:
