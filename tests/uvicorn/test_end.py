@@ -1,13 +1,16 @@
 """How a connection ends, and who is told what."""
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
+from aio_peers import Peer
 from asgi_servers import Journal, echo, listen, serving
 from raw_peers import CLOSE, PING, PONG, TEXT
 
 from wsfast.uvicorn import protocol
+from wsfast.uvicorn.conversation import Conversation
 
 LOST = {"type": "websocket.disconnect", "code": 1005}
 """What an application is told of a client that goes away without a close frame."""
@@ -434,6 +437,31 @@ def test_connections_count(run: Any, ws: str) -> None:
                 while server.server.server_state.connections:
                     await asyncio.sleep(0.01)
             assert (await server.ask(whole=get)).status == 204
+
+    run(main())
+
+
+def test_nothing_is_left(run: Any) -> None:
+    async def main() -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            if scope["path"] == "/":
+                await Journal(echo)(scope, receive, send)
+            elif scope["path"] == "/refused":
+                await send({"type": "websocket.close"})
+
+        async with serving(app, "wsfast") as server:
+            for path in (b"/refused", b"/left alone"):
+                await server.ask(path=path.replace(b" ", b"%20"))
+            for leave in (Peer.reset, lambda peer: peer.send_close(1000), lambda peer: None):
+                async with server.client() as peer:
+                    peer.send(TEXT, b"x" * 100_000)
+                    await peer.read_frame()
+                    leave(peer)
+            while server.server.server_state.connections or server.server.server_state.tasks:
+                await asyncio.sleep(0.01)
+            gc.collect()
+            left = [each for each in gc.get_objects() if isinstance(each, Conversation)]
+            assert left == []
 
     run(main())
 
