@@ -103,6 +103,19 @@ def test_messages_before_the_close_are_received(run: Any, ws: str) -> None:
     run(main())
 
 
+def test_an_application_that_ends_before_it_hears_of_the_close(run: Any, ws: str) -> None:
+    async def main() -> None:
+        async def talk(receive: Any, send: Any) -> None:
+            await receive()
+
+        async with serving(Journal(talk), ws) as server, server.client() as peer:
+            peer.write(peer.frame(TEXT, b"x") * 3 + peer.close_frame(4000))
+            assert (await peer.read_close()).code == 4000
+            assert await peer.read_to_end() == b""
+
+    run(main())
+
+
 def test_sending_to_a_client_that_has_closed(run: Any, ws: str) -> None:
     async def talk(receive: Any, send: Any) -> None:
         await listen(receive, send)

@@ -75,6 +75,8 @@ class Conversation(Connection):
     def end(self, *, failed: bool) -> None:
         """The application has ended, because it has `failed` or not. If it has not closed the
         connection, no close frame is sent: the client may tell from it that something was wrong."""
+        if self._protocol.unsettled:
+            self._settle()  # the client has closed it: it gets its answer
         if self._phase is _Phase.ASKED and failed:
             self._respond_at_once(500, b"Internal Server Error")
         elif self._phase is not _Phase.CLOSED and self.state is not State.CLOSING:
