@@ -66,7 +66,8 @@ coverage: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Whether the Python tests 
 	$(py) -m coverage report
 
 interop: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Compression with other libraries, in every combination (minutes)
-	INTEROP=every $(py) -m pytest tests/interop/test_compression.py --log-cli-level=INFO
+	INTEROP=every $(py) -m pytest tests/interop/test_compression.py \
+		tests/interop/test_compressed_messages.py --log-cli-level=INFO
 
 FUZZ_TIME ?= 60
 fuzz: csrc-fuzz python-fuzz ## Each fuzz target, in C and in Python, for FUZZ_TIME seconds (needs clang)

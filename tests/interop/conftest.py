@@ -16,6 +16,7 @@ from typing import Any
 import aio_bridge
 import pytest
 from interop_common import listen
+from interop_deflate import EVERY
 from interop_link import Linker
 from interop_process import PATIENCE, Peer, Process, authority, tokens
 
@@ -319,10 +320,16 @@ def role(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(params=["threads", "aio"] if EVERY else ["threads"])
+def face(request: pytest.FixtureRequest) -> str:
+    """Of our end, where it is watched."""
+    return str(request.param)
+
+
 @pytest.fixture
-def linker(certificates: Any) -> Iterator[Linker]:
+def linker(certificates: Any, face: str) -> Iterator[Linker]:
     """Makes connections that are watched; see `interop_link.py`."""
-    linker = Linker(certificates)
+    linker = Linker(certificates, face)
     yield linker
     linker.close()
 

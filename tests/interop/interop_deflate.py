@@ -18,8 +18,8 @@ Options = dict[str, Any]
 Choices = list[Options]
 
 EVERY = os.environ.get("INTEROP") == "every"
-"""Whether to try each combination of the peer's options with each mode and some windows of ours,
-and not only all pairs of values."""
+"""Whether to try each combination of the peer's options with each mode and some windows of ours, on
+threads and on asyncio, and not only all pairs of values."""
 
 
 def _choices(name: str, values: Iterable[Any], *, unset: bool = True) -> Choices:
@@ -29,6 +29,7 @@ def _choices(name: str, values: Iterable[Any], *, unset: bool = True) -> Choices
 MODES = _choices("compression", ["CONTEXT_TAKEOVER", "NO_CONTEXT"], unset=False)
 WINDOWS = _choices("compression_window_bits", range(9, 16), unset=False)
 LEVELS = _choices("compression_level", [1, 6, 9], unset=False)
+FACES = ["threads", "aio"]
 
 WEBSOCKETS_CONTEXT = [
     _choices("server_no_context_takeover", [True]),
@@ -78,12 +79,15 @@ FOR_ALL: dict[str, Options] = {
 class Combination(NamedTuple):
     """How both ends are set."""
 
+    face: str
+    """Of our end."""
     ours: Options
     backend: ModuleType
     theirs: Compression
 
     def __str__(self) -> str:
-        return f"ours {self.ours}, by {self.backend.__name__}, and theirs {self.theirs}"
+        ours = f"ours {self.ours} on {self.face}, by {self.backend.__name__}"
+        return f"{ours}, and theirs {self.theirs}"
 
 
 def combinations(library: str, role: str) -> Iterator[Combination]:
@@ -91,15 +95,16 @@ def combinations(library: str, role: str) -> Iterator[Combination]:
     theirs = PARAMETERS[library, role]
 
     def combine(row: list[Any]) -> Combination:
-        *options, mode, window, level, backend = row
+        *options, mode, window, face, level, backend = row
         merged = dict(FOR_ALL[library])
         for option in options:
             merged |= option
-        return Combination({**mode, **window, **level, "compression_threshold": 1}, backend, merged)
+        ours = {**mode, **window, **level, "compression_threshold": 1}
+        return Combination(face, ours, backend, merged)
 
     def rank(row: list[Any]) -> int:
         """The more comes of it, the better."""
-        ours, _, theirs = combine(row)
+        _, ours, _, theirs = combine(row)
         if not compresses(library, role, theirs):
             return 0
         return 1 if refusal(library, role, theirs, ours) else 2
@@ -108,13 +113,13 @@ def combinations(library: str, role: str) -> Iterator[Combination]:
         some_windows = [WINDOWS[0], WINDOWS[3], WINDOWS[6]]
         others = itertools.cycle(itertools.product(LEVELS, BACKENDS))
         rows: Iterable[list[Any]] = (
-            [*row, *next(others)] for row in itertools.product(*theirs, MODES, some_windows)
+            [*row, *next(others)] for row in itertools.product(*theirs, MODES, some_windows, FACES)
         )
     else:
-        rows = pairs([*theirs, MODES, WINDOWS, LEVELS, BACKENDS], rank)
+        rows = pairs([*theirs, MODES, WINDOWS, FACES, LEVELS, BACKENDS], rank)
     yield from map(combine, rows)
-    for mode in MODES:
-        yield Combination(mode, BACKENDS[0], False)
+    for mode, face in itertools.product(MODES, FACES):
+        yield Combination(face, mode, BACKENDS[0], False)
 
 
 # ---------------------------------------------------------------- what has to come of it

@@ -3,10 +3,10 @@ what our end says, what the peer reports, and what has passed on the wire."""
 
 import contextlib
 import queue
-import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+import aio_bridge
 from interop_common import Compression, Message, digest
 from interop_process import PATIENCE, Peer, tokens
 from interop_tap import Tap, messages
@@ -24,12 +24,12 @@ OTHER = {"client": "server", "server": "client"}
 class Link:
     """What `Linker` makes. `role` is the role of our end; the peer answers in one of its ways."""
 
-    connection: Connection
+    connection: Connection | aio_bridge.Connection
     peer: Peer
     role: str
     tap: Tap
     token: str
-    server: Server | None = None
+    server: Server | aio_bridge.Server | None = None
     sent: list[Message] = field(default_factory=list)
 
     def exchange(self, *given: Message) -> None:
@@ -78,12 +78,13 @@ class Link:
 class Linker:
     """Makes connections, one after the other, through a tap."""
 
-    def __init__(self, certificates: Any) -> None:
+    def __init__(self, certificates: Any, face: str) -> None:
+        """`face` is that of our end from now on: "threads" or "aio"."""
+        self.face = face
         self._certificates = certificates
         self.tap = Tap()
         self._links: list[Link] = []
-        self._server: Server | None = None
-        self._over = threading.Event()
+        self._loop: aio_bridge.Loop | None = None
 
     def __call__(
         self,
@@ -109,30 +110,45 @@ class Linker:
             options["ssl_context"] = self._certificates.client
         token = next(tokens)
         url = self.tap.through(peer.url(way, token, scheme, compression=theirs))
-        connection = connect(parse_url(url), client_options(**options))
+        connection = (
+            connect(parse_url(url), client_options(**options))
+            if self.face == "threads"
+            else aio_bridge.connect(self._aio(), url, **options)
+        )
         return Link(connection, peer, "client", self.tap, token)
 
     def _serve(
         self, peer: Peer, options: dict[str, Any], theirs: Compression, scheme: str, way: str
     ) -> Link:
-        connections: queue.Queue[Connection] = queue.Queue()
+        connections: queue.Queue[Connection | aio_bridge.Connection] = queue.Queue()
 
-        def handler(connection: Connection) -> None:
+        def handler(connection: Connection | aio_bridge.Connection) -> None:
             connections.put(connection)
             connection.wait_ended(PATIENCE)
 
         if scheme == "wss":
             options["ssl_context"] = self._certificates.server
-        server = self._server = serve(handler, "127.0.0.1", **options)
+        server = (
+            serve(handler, "127.0.0.1", **options)
+            if self.face == "threads"
+            else aio_bridge.Server(self._aio(), handler, "127.0.0.1", **options)
+        )
         url = self.tap.through(f"{scheme}://127.0.0.1:{server.port}/")
         token = peer.begin(url, way=way, messages=None, compression=theirs)
         connection = connections.get(timeout=PATIENCE)
         return Link(connection, peer, "server", self.tap, token, server)
 
+    def _aio(self) -> aio_bridge.Loop:
+        if self._loop is None:
+            self._loop = aio_bridge.Loop()
+        return self._loop
+
     def close(self) -> None:
         """Ends whatever is left."""
         for link in self._links:
             link.connection.close(1000, "the test is over")
-        if self._server is not None:
-            self._server.shutdown(timeout=5)
+            if link.server is not None:
+                link.server.shutdown(timeout=5)
         self.tap.close()
+        if self._loop is not None:
+            self._loop.close()

@@ -47,6 +47,10 @@ SMALL: list[Message] = [
 LARGE: list[Message] = ["aé€😀" * (MIB // 10), noise(MIB - 8192), bytes(MIB)]
 
 
+BOTH_FACES = pytest.mark.parametrize("face", ["threads", "aio"])
+ON_THREADS = pytest.mark.parametrize("face", ["threads"])
+
+
 @pytest.fixture(params=MODES)
 def ours(request: pytest.FixtureRequest) -> dict[str, Any]:
     return {"compression": request.param, "compression_threshold": 1}
@@ -67,6 +71,7 @@ def check_repetition(found: list[tuple[bool, int]], *, takeover: bool) -> None:
         assert set(sizes) == {sizes[0]}
 
 
+@BOTH_FACES
 @pytest.mark.parametrize("backend", BACKENDS, ids=NAMES)
 def test_small_messages(
     peer: Peer, role: str, ours: dict[str, Any], backend: ModuleType, linker: Linker, monkeypatch
@@ -83,6 +88,7 @@ def test_small_messages(
         check_repetition(found, takeover=takeover)
 
 
+@BOTH_FACES
 def test_large_messages(peer: Peer, role: str, scheme: str, linker: Linker) -> None:
     link = linker(peer, role, {"compression": "CONTEXT_TAKEOVER"}, scheme=scheme)
     assert link.connection.compressed
@@ -131,6 +137,7 @@ def test_fragments_to_the_peer(
     ]
 
 
+@ON_THREADS
 @pytest.mark.parametrize("peer", CAN_FRAGMENT, indirect=True, scope="session")
 @pytest.mark.parametrize("compression", [*MODES, "DISABLED"])
 @pytest.mark.parametrize("sizes", ["small", "large"])
@@ -169,6 +176,7 @@ def test_pings_to_the_peer(peer: Peer, role: str, ours: dict[str, Any], linker: 
     link.close()
 
 
+@BOTH_FACES
 @pytest.mark.parametrize(("code", "reason"), CLOSES)
 def test_close_by_the_peer(
     peer: Peer, role: str, ours: dict[str, Any], code: int, reason: str, linker: Linker

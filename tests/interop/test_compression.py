@@ -35,11 +35,18 @@ TEXTS = ["grün", '{"price": 1.5}', "", '{"price": 1.6}', "é€😀" * 5]
 logger = logging.getLogger(__name__)
 
 
+@pytest.fixture
+def face() -> str:
+    """Each combination has its own."""
+    return "threads"
+
+
 @pytest.mark.timeout(0 if EVERY else 120)
 def test_every_combination(peer, role: str, linker: Linker, monkeypatch) -> None:
     counts = {"compressed": 0, "declined": 0, "refused": 0}
     for combination in combinations(peer.library, OTHER[role]):
         monkeypatch.setattr("wsfast.protocol.deflate.zlib", combination.backend)
+        linker.face = combination.face
         try:
             counts[check(peer, role, linker, combination)] += 1
         except BaseException as error:
@@ -51,7 +58,7 @@ def test_every_combination(peer, role: str, linker: Linker, monkeypatch) -> None
 
 def check(peer, role: str, linker: Linker, combination: Combination) -> str:
     """Connects, exchanges messages and closes; returns what came of it."""
-    ours, _, theirs = combination
+    _, ours, _, theirs = combination
     expected = refusal(peer.library, OTHER[role], theirs, ours)
     if expected is not None:
         check_refused(peer, role, linker, combination, expected)
