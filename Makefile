@@ -113,9 +113,12 @@ freethreaded: $(VENV)/stamp-dev $(ft_venv)/stamp ## The Python tests without a G
 		$(ft_py) -m pytest $(PYTEST_ARGS)
 
 SOAK_ARGS ?=
-soak: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Leaks and hangs, for long (Linux): SOAK_ARGS="--help"
+CROWD_ARGS ?=
+soak: $(VENV)/stamp-dev $(VENV)/stamp-installed ## Leaks and hangs, for long (Linux): SOAK_ARGS="--help", CROWD_ARGS="--help"
 	$(say) 'soak'
 	PYTHONPATH=tests/hardening $(py) tests/soak/soak.py $(SOAK_ARGS)
+	$(say) 'crowds on asyncio'
+	PYTHONPATH=tests/hardening $(py) tests/soak/soak_crowd.py $(CROWD_ARGS)
 
 BENCH_ARGS ?=
 bench: $(VENV)/stamp-bench ## Whole programs beside the peers' (minutes): BENCH_ARGS="--help"
