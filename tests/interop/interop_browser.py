@@ -1,5 +1,6 @@
 """A headless Chromium, which a client of ours tells what to do over its DevTools protocol."""
 
+import base64
 import itertools
 import json
 import os
@@ -115,8 +116,18 @@ class Page:
         attached = self._ask("Target.attachToTarget", targetId=self._target, flatten=True)
         self._session = attached["sessionId"]
         self._ask("Page.enable")
-        self._ask("Page.navigate", url=f"{self.origin}/")
+        self.go(f"{self.origin}/")
+
+    def go(self, url: str) -> None:
+        """Loads another page."""
+        self._tell("Page.navigate", url=url)
+        # The page before may still be loading.
+        self._wait(lambda said: said.get("params", {}).get("frame", {}).get("url") == url)
         self._wait(lambda said: said.get("method") == "Page.loadEventFired")
+
+    def screenshot(self) -> bytes:
+        """What it looks like, as PNG."""
+        return base64.b64decode(self._ask("Page.captureScreenshot")["data"])
 
     def call(self, function: str, *args: Any) -> Any:
         """What that function of JavaScript returns, which may be asynchronous."""
