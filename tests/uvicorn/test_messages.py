@@ -2,6 +2,7 @@
 
 import asyncio
 import zlib
+from collections import OrderedDict
 from typing import Any
 
 import pytest
@@ -58,16 +59,18 @@ def test_what_is_sent(run: Any, ws: str) -> None:
             {"bytes": b"", "text": "not this"},
         ):
             await send({"type": "websocket.send", **data})
+        await send(OrderedDict(type="websocket.send", text="ordered"))
         await listen(receive, send)
 
     async def main() -> None:
         async with serving(Journal(talk), ws) as server, server.client() as peer:
-            frames = [await peer.read_frame() for _ in range(4)]
+            frames = [await peer.read_frame() for _ in range(5)]
             assert [(frame.opcode, frame.payload) for frame in frames] == [
                 (TEXT, b"text"),
                 (BINARY, b"bytes"),
                 (TEXT, b"text"),
                 (BINARY, b""),
+                (TEXT, b"ordered"),
             ]
 
     run(main())

@@ -408,10 +408,10 @@ cdef class Endpoint:
         self.send_any(data, False)
         return DONE
 
-    def _send_event(self, dict event not None):
+    def _send_event(self, event):
         if not self._relays or event["type"] != "websocket.send":
             return self._send_other_event(event)
-        data = message_of(event)
+        data = message_of(event if type(event) is dict else dict(event))
         return DONE if data is None else self.send_or_wait(data)
 
     def send_nowait(self, data):
