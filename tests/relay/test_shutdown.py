@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from process_helpers import atake, event, run, until
+from relay_fakes import Fake
 from relay_helpers import PROTOCOLS, Running, connected, inviting, join, told
 
 from wsfast import process, relay
@@ -31,35 +32,6 @@ def test_everybody_is_told_when_the_server_ends(me: PID, protocol: str) -> None:
         assert {told("ws.leave")["client_pid"], told("ws.leave")["client_pid"]} == pids
         assert {event().sender, event().sender} == pids
     until(lambda: len(node().processes()) == 1)
-
-
-class Fake:
-    """A server that does what the test says."""
-
-    def __init__(self, **scope: Any) -> None:
-        self.scope = {"type": "websocket", "path": "/", "headers": [], **scope}
-        self.events: asyncio.Queue[Any] = asyncio.Queue()
-        self.events.put_nowait({"type": "websocket.connect"})
-        self.sent: list[Any] = []
-
-    async def receive(self) -> Any:
-        event = await self.events.get()
-        if isinstance(event, Exception):
-            raise event
-        return event
-
-    async def send(self, event: Any) -> None:
-        self.sent.append(event)
-
-    def start(self, app: Any) -> "asyncio.Task[None]":
-        return asyncio.get_running_loop().create_task(app(self.scope, self.receive, self.send))
-
-    async def start_joined(self, app: Any) -> tuple["asyncio.Task[None]", PID]:
-        task = self.start(app)
-        message, _ = await process.inbox().areceive("60s")
-        assert message is not None
-        assert message.topic == "ws.join"
-        return task, message.payload["client_pid"]
 
 
 def test_the_task_is_cancelled(me: PID) -> None:

@@ -47,6 +47,7 @@ class Attachment:
         self._topic = invitation.topic
         self._metadata = invitation.metadata
         self._timeout = timeout
+        self._here: Process | None = None  # the target, if it runs on this node
         self._moving = False
         self._joined = False
 
@@ -55,6 +56,7 @@ class Attachment:
     async def join(self) -> None:
         """Monitors the target, and tells it of the client. `Busy` if it has no room for that."""
         self._process.monitor(self.target)
+        self._here = self._process.node.find(self.target)
         payload = {"client_pid": self._process.pid, "metadata": self._metadata}
         await self.insist(partial(self._offer, JOIN, payload))
         self._joined = True
@@ -134,9 +136,12 @@ class Attachment:
     def _offer(self, topic: str, payload: dict[str, Any]) -> bool:
         """False if there is no room now, there or on the way. True if there is nobody any more, or
         no way: of that the monitor tells. `ValueError` for what cannot travel."""
-        node, to = self._process.node, self.target
         message = Message(topic, payload, self._process.pid)
-        if to.node != node.name:
-            return node.send(to, message) or node.elsewhere is None
-        process = node.find(to)
-        return process is None or process.offer(message) or process.has_ended
+        if self._here is not None:
+            return self._here.offer(message) or self._here.has_ended
+        node = self._process.node
+        return (
+            self.target.node == node.name
+            or node.send(self.target, message)
+            or (node.elsewhere is None)
+        )

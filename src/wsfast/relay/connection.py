@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import threading
+from collections.abc import Awaitable
+from contextvars import copy_context
 from functools import partial
 from typing import NamedTuple
 
@@ -27,6 +29,7 @@ from wsfast.relay.invitation import Invitation
 from wsfast.relay.payloads import CLOSE, CONTROL, SEND, closing, cut, to_send, transfer
 from wsfast.relay.queues import Queue
 from wsfast.relay.settings import Settings
+from wsfast.relay.steps import Rest, begin
 
 __all__ = ["Connection"]
 
@@ -94,6 +97,8 @@ class Connection(Process):
         self._sealed = False
         self._roused = False
         self._told = self.events()
+        self._context = copy_context()
+        self._rest: Rest | None = None
         self._sleeper: asyncio.Future[None] | None = None
         self._writer: asyncio.Task[None] | None = None
         self._reading: asyncio.Timeout | None = None
@@ -108,15 +113,20 @@ class Connection(Process):
     # -------------------------------------------------------------- for any thread
 
     def deliver(self, message: Message) -> bool:
+        at_once = message.topic == SEND and self._may_begin()
         with self.lock:
             if self._sealed:
                 return False
-            taken = self._queue.put(message)
+            # The second look is for messages that have come since from other threads.
+            at_once = at_once and not self._roused
+            taken = at_once or self._queue.put(message)
             # Nothing is sent after what closes the connection.
             self._sealed = taken and message.topic == CLOSE
             rouse = not self._roused or self._queue.overflowed
-            self._roused = True
-        if rouse:
+            self._roused = not at_once
+        if at_once:
+            self._begin(message.payload)
+        elif rouse:
             self._rouse()
         return taken
 
@@ -169,7 +179,7 @@ class Connection(Process):
                 await self._put(accept)
                 # Of a client that has gone meanwhile the target learns by a leave.
                 await self._attachment.join()
-                self._writer = self._loop.create_task(self._write())
+                self._writer = self._loop.create_task(self._write(), context=self._context)
                 self._writer.add_done_callback(self._has_written)
                 if heartbeat is not None:
                     self._beat(heartbeat)
@@ -188,6 +198,8 @@ class Connection(Process):
             if self._writer is not None:
                 self._writer.cancel()
                 await asyncio.wait({self._writer})
+            if self._rest is not None:
+                self._rest.close()
             if not self._gone:
                 end = await self._close(end)
             await self._attachment.leave(end.left)
@@ -258,6 +270,10 @@ class Connection(Process):
 
     async def _write(self) -> None:
         while self._end is None:
+            self._sleeper = None
+            if self._rest is not None:
+                rest, self._rest = self._rest, None
+                await self._finish_sending(rest)
             with self.lock:
                 self._roused = False
             # First what has happened: what was sent before that is in the queue by now.
@@ -284,9 +300,12 @@ class Connection(Process):
         if not writer.cancelled() and (error := writer.exception()) is not None:
             if isinstance(error, Busy):
                 self._finish_by(End(*_BUSY))
-                return
-            logger.error("relaying to %s has failed", self.pid, exc_info=error)
-            self._finish_by(End(1011, "internal error"))
+            else:
+                self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        logger.error("relaying to %s has failed", self.pid, exc_info=error)
+        self._finish_by(End(1011, "internal error"))
 
     async def _obey_next(self) -> None:
         with self.lock:
@@ -303,7 +322,7 @@ class Connection(Process):
             else:
                 logger.warning("%s is a socket, and does not know %r", self.pid, topic[:80])
         except (TypeError, ValueError) as error:
-            logger.warning("%s for %s is refused: %s", topic, self.pid, error)
+            self._refuse(topic, error)
             if topic == CLOSE:
                 self._finish_by(End(1000, ""))
 
@@ -317,19 +336,53 @@ class Connection(Process):
             await self._attachment.move(target, topic)
 
     async def _put(self, event: ASGIEvent) -> None:
-        """Sends an event, within `write_timeout`; if there is nobody any more, does nothing."""
-        self._sending_since = self._loop.time()
-        if self._watch is None:
-            self._look()
+        """Sends an event; if there is nobody any more, does nothing."""
+        self._watch_over_sending()
+        await self._finish_sending(self._send(event))
+
+    async def _finish_sending(self, sending: Awaitable[object]) -> None:
         try:
-            await self._send(event)
+            await sending
         except _FAILED:
             pass  # it will be received, after what the client has sent before
         finally:
             self._sending_since = None
 
+    def _may_begin(self) -> bool:
+        """Whether this is the thread of the loop, and `_write` sleeps for want of anything."""
+        return (
+            threading.get_ident() == self._thread
+            and self._sleeper is not None
+            and not self._sleeper.done()
+            and self._loop.is_running()
+        )
+
+    def _begin(self, payload: object) -> None:
+        """Sends a message while `_write` sleeps; what cannot be done at once is left to it."""
+        assert self._writer is not None
+        try:
+            sending = self._send(to_send(payload))
+            self._rest = begin(sending, self._writer, self._context, self._loop)
+        except _FAILED:
+            pass
+        except (TypeError, ValueError) as error:
+            self._refuse(SEND, error)
+        except Exception as error:  # noqa: BLE001 - not the sender's, whose call this is
+            self._fail(error)
+        if self._rest is not None:
+            self._watch_over_sending()
+            self._insist()
+
+    def _refuse(self, topic: str, error: Exception) -> None:
+        logger.warning("%s for %s is refused: %s", topic, self.pid, error)
+
+    def _watch_over_sending(self) -> None:
+        self._sending_since = self._loop.time()
+        if self._watch is None:
+            self._look()
+
     def _look(self) -> None:
-        """Watches over the time of sending, by a timer for many messages."""
+        """Ends what takes longer than `write_timeout`; one timer serves many messages."""
         self._watch = None
         if self._sending_since is None:
             return

@@ -70,7 +70,7 @@ def cut(reason: str) -> str:
 
 
 def _fields(payload: Any) -> Mapping[str, Any]:
-    if not isinstance(payload, Mapping):
+    if type(payload) is not dict and not isinstance(payload, Mapping):
         raise TypeError(f"the payload must be a mapping, not {type(payload).__name__}")
     return payload
 
