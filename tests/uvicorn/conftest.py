@@ -52,6 +52,16 @@ def http(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(params=["asyncio", "uvloop"])
+def new_loop(request: pytest.FixtureRequest) -> Any:
+    """What makes the loop, for `run`."""
+    if request.param == "asyncio":
+        return asyncio.new_event_loop
+    if importlib.util.find_spec("uvloop") is None:
+        pytest.skip("NOT TESTED on uvloop: it is not installed here")
+    return importlib.import_module("uvloop").new_event_loop
+
+
 @pytest.fixture
 def run() -> Callable[[Coroutine[Any, Any, Any]], Any]:
     """Runs a coroutine. At its end no task is left, and none has failed unseen."""

@@ -10,8 +10,7 @@ from asgi_servers import Journal, echo, listen, serving
 from raw_peers import BINARY, CLOSE, CONTINUATION, TEXT
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_echo(run: Any, ws: str, http: str, loop: str) -> None:
+def test_echo(run: Any, ws: str, http: str, new_loop: Any) -> None:
     async def main() -> None:
         async with serving(Journal(echo), ws, http=http) as server, server.client() as peer:
             for opcode, payload in [
@@ -25,7 +24,7 @@ def test_echo(run: Any, ws: str, http: str, loop: str) -> None:
                 received = await peer.read_frame()
                 assert (received.opcode, received.payload) == (opcode, payload)
 
-    run(main(), pytest.importorskip("uvloop").new_event_loop if loop == "uvloop" else None)
+    run(main(), new_loop)
 
 
 def test_what_is_received(run: Any, ws: str) -> None:

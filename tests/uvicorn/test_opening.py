@@ -121,8 +121,7 @@ def test_the_client_behind_a_proxy(run: Any, ws: str) -> None:
     run(main())
 
 
-@pytest.mark.parametrize("uvloop", [False, True], ids=["asyncio", "uvloop"])
-def test_tls(run: Any, certificates: Any, uvloop: bool) -> None:
+def test_tls(run: Any, certificates: Any, new_loop: Any) -> None:
     async def main() -> None:
         app = Journal(echo)
         async with (
@@ -143,7 +142,7 @@ def test_tls(run: Any, certificates: Any, uvloop: bool) -> None:
             assert (await app.end())["code"] == 1001
         assert app.scopes[0]["scheme"] == "wss"
 
-    run(main(), pytest.importorskip("uvloop").new_event_loop if uvloop else None)
+    run(main(), new_loop)
 
 
 # ---------------------------------------------------------------- accepting
