@@ -34,23 +34,21 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.fixture
-def start(start_server: Any) -> Iterator[Callable[..., tuple[int, "queue.Queue[Connection]"]]]:
+def start(start_server: Any) -> Callable[..., tuple[int, "queue.Queue[Connection]"]]:
     """Starts a server whose connections the test uses itself: its port, and where they come."""
-    ended = threading.Event()
 
     def start(**options: Any) -> tuple[int, "queue.Queue[Connection]"]:
         connections: queue.Queue[Connection] = queue.Queue()
 
         def handle(connection: Connection) -> None:
             connections.put(connection)
-            ended.wait()
+            connection.wait_ended()
 
         settings = {"streaming": True, "receive_queue_bytes": ROOM, "ping_interval": None}
         endpoint = start_server(handle, **settings | options)
         return endpoint.server.port, connections
 
-    yield start
-    ended.set()
+    return start
 
 
 def until_nothing_more_is_read(connection: Connection) -> None:
