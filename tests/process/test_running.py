@@ -1,8 +1,12 @@
 """Where the code of processes runs: threads, loops, contexts."""
 
 import asyncio
+import contextvars
 import functools
+import gc
 import threading
+import types
+from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -339,6 +343,42 @@ def test_a_loop_that_is_closed_over_its_processes(me: PID) -> None:
     process.cancel(other)
     assert event().reason == CANCELLED
     del loop
+
+
+def test_a_task_may_be_collected_under_any_lock(me: PID) -> None:
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)  # a task was destroyed but it is pending
+
+    async def main() -> PID:
+        other = process.spawn(await_end)
+        await asyncio.sleep(0)
+        return other
+
+    other = loop.run_until_complete(main())
+    loop.close()
+    process.monitor(other)
+    process.cancel(other)
+    assert event().reason == CANCELLED
+    with node()._lock:
+        del loop
+        gc.collect()
+
+
+def test_what_is_attached_may_be_dropped_under_any_lock(me: PID) -> None:
+    @types.coroutine
+    def pause() -> Iterator[None]:
+        yield
+
+    async def attached() -> None:
+        with process.attach("dropped"):
+            await pause()
+
+    coroutine, context = attached(), contextvars.copy_context()
+    context.run(coroutine.send, None)
+    other = process.monitor("dropped")
+    with node()._lock:
+        context.run(coroutine.close)
+    assert event() == (process.EXIT, other, None, CANCELLED)
 
 
 @pytest.mark.skipif(not hasattr(asyncio, "eager_task_factory"), reason="since Python 3.12")

@@ -24,6 +24,7 @@ from wsfast.process.messages import (
     SignalKind,
 )
 from wsfast.process.pids import PID
+from wsfast.system.background import start_thread
 from wsfast.threads.timers import Timer, nothing, timers
 
 if TYPE_CHECKING:
@@ -307,6 +308,12 @@ class Process:
             return False
         self.finish(_described(error))
         return True
+
+    def abandon(self) -> None:
+        """As `finish`, for code that has been dropped: perhaps by the garbage collector, which may
+        run in the middle of anything, under a lock that is needed for that, too."""
+        if not self._has_ended:
+            start_thread(partial(self.finish, CANCELLED), "wsfast-process-end")
 
     def after_fork(self) -> None:
         """In the child: the process is the parent's, and its code, if it runs here, is told so."""

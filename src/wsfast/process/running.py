@@ -85,6 +85,9 @@ def _run_thread(process: Process, fn: Callable[..., Any], args: tuple[Any, ...])
 async def _run_task(process: Process, code: Callable[[], Any], swallowed: _Errors) -> None:
     try:
         result = await code()
+    except GeneratorExit:
+        process.abandon()
+        raise
     except BaseException as error:
         if process.fail(error):
             logger.exception(_CRASHED, process.pid)
@@ -153,6 +156,9 @@ def run_attached(process: Process) -> Iterator[None]:
     _running.set(process)
     try:
         yield
+    except GeneratorExit:
+        process.abandon()
+        raise
     except BaseException as error:
         process.fail(error)
         if isinstance(error, asyncio.CancelledError) and task is not None and task.uncancel():
