@@ -37,8 +37,12 @@ def test_what_came_before_the_close_is_found_while_a_stand_in_reads(
         peer.sock.close()
 
 
-def test_who_takes_what_came_after_our_close_gets_all_of_it(dial_raw: Any) -> None:
-    connection, peer = dial_raw(receive_queue_bytes=1, ping_interval=None)
+def test_who_takes_what_came_after_our_close_gets_all_of_it(
+    dial_raw: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsfast.threads.reader.TAKE", WAIT)
+    options = {"receive_queue_bytes": 1, "ping_interval": None, "close_timeout": "1h"}
+    connection, peer = dial_raw(**options)
     words = [str(i) * 20_000 for i in range(60)]
     with ThreadPoolExecutor(1) as pool:
         connection.close()
