@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import math
 import resource
 import socket
 import statistics
@@ -70,21 +71,34 @@ def batch(sock: socket.socket, count: int) -> float:
     return (time.perf_counter() - started) / count
 
 
-def compare(port: int, repeat: int) -> None:
+def cpu(pid: int) -> float:
+    """Seconds that the server has computed for, in its only thread."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    except OSError:
+        return math.nan
+
+
+def compare(port: int, pid: int, repeat: int) -> None:
     for name, measure in (("round trip", round_trip), ("50 in flight", batch)):
         with connect(port, "/plain") as plain, connect(port, "/echo") as echo:
-            samples: dict[str, list[float]] = {"plain": [], "relayed": []}
+            times: dict[str, list[float]] = {"plain": [], "relayed": []}
+            computed: dict[str, list[float]] = {"plain": [], "relayed": []}
             for sock in (plain, echo):
                 measure(sock, 500)
             for _ in range(repeat):
-                samples["plain"].append(measure(plain, 500))
-                samples["relayed"].append(measure(echo, 500))
-        first, second = (statistics.median(each) for each in samples.values())
-        ratio = statistics.median(b / a for a, b in zip(*samples.values(), strict=True))
-        print(
-            f"  {name:14} plain {first * 1e6:6.1f} µs   relayed {second * 1e6:6.1f} µs"
-            f"   {(ratio - 1) * 100:+5.0f} %   ({1 / second:,.0f} messages/s)"
-        )
+                for kind, sock in (("plain", plain), ("relayed", echo)):
+                    before = cpu(pid)
+                    times[kind].append(measure(sock, 500))
+                    computed[kind].append((cpu(pid) - before) / 500)
+        for what, samples in (("time", times), ("CPU of the server", computed)):
+            for which, choose in (("median", statistics.median), ("best", min)):
+                first, second = (choose(each) * 1e6 for each in samples.values())
+                print(
+                    f"  {name:13} {what:17} {which:6}  plain {first:6.1f} µs"
+                    f"  relayed {second:6.1f} µs  {second - first:+6.1f} µs"
+                    f" {(second / first - 1) * 100:+5.0f} %"
+                )
 
 
 def broadcast(port: int, members: int, rounds: int) -> None:
@@ -121,7 +135,7 @@ def memory(protocol: str, count: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--protocols", default=",".join(PROTOCOLS), help="default: %(default)s")
-    parser.add_argument("--repeat", type=int, default=9, help="default: %(default)s")
+    parser.add_argument("--repeat", type=int, default=9, help="0: do not compare; default: 9")
     parser.add_argument("--members", type=int, default=1000, help="of the room; 0: no broadcast")
     parser.add_argument("--idle", type=int, default=5000, help="sockets; 0: do not measure memory")
     args = parser.parse_args()
@@ -129,8 +143,9 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(20_000, hard), hard))
     for protocol in args.protocols.split(","):
         print(protocol)
-        with server(protocol) as (port, _):
-            compare(port, args.repeat)
+        with server(protocol) as (port, pid):
+            if args.repeat:
+                compare(port, pid, args.repeat)
             if args.members:
                 broadcast(port, args.members, 20)
         if args.idle and sys.platform == "linux":
