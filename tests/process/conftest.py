@@ -78,7 +78,7 @@ def shared_worker(shared_redis: RedisProcess) -> Iterator[Worker]:
     """A program that has joined, for all tests that leave it as it is."""
     worker = Worker(shared_redis.url, namespace="shared")
     yield worker
-    assert worker.end() == ""
+    worker.end()
 
 
 @pytest.fixture

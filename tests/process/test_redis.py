@@ -96,13 +96,11 @@ def burst(to: PID, sender: int, count: int) -> None:
     ],
 )
 def test_who_monitors_is_told(worker: Worker, code: str, result: Any, reason: str) -> None:
-    worker("logging.disable()")
     other = process.monitor(worker(f"process.spawn({code})"))
     process.send(other, "end")
     assert event() == (process.EXIT, other, result, reason)
     process.monitor(other)
     assert event().reason == NOPROC
-    worker("logging.disable(0)")
 
 
 def test_they_are_told_of_ours(worker: Worker) -> None:
@@ -139,12 +137,10 @@ def test_a_link_takes_down_both_sides(
         (theirs, "over"),
     }
     caplog.set_level(logging.CRITICAL, "wsfast")
-    worker("logging.disable()")
     theirs = worker("process.spawn(linked, to)", to=me)
     assert take(process.inbox()).topic == "linked"
     process.send(theirs, "crash")
     assert event() == (process.LINK_DOWN, theirs, None, "ValueError: crash")
-    worker("logging.disable(0)")
 
 
 def test_cancel(worker: Worker, me: PID) -> None:
