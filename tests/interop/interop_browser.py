@@ -53,10 +53,13 @@ class Program:
         self._found: queue.Queue[re.Match[str] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._read, args=(self._process.stdout, ready))
         self._thread.start()
-        match = self._found.get(timeout=PATIENCE)
+        try:
+            match = self._found.get(timeout=PATIENCE)
+        except queue.Empty:
+            match = None
         if match is None:
             self.stop()
-            raise AssertionError(f"{command[0]} has ended before it was ready")
+            raise AssertionError(f"{command[0]} is not ready, or has ended before it was")
         self.ready = match
 
     def _read(self, lines: TextIO, ready: str) -> None:
