@@ -78,6 +78,9 @@ def test_a_transfer_to_another_node_and_back(server: Running, worker: Worker, me
         client.say("here")
         assert told("ws.message")["data"] == "here"
         worker("process.monitor(client)", client=pid)
+        # What comes after the monitor's signal on the same way shows that this has come.
+        worker("process.send(client, 'ws.send', {'data': 'monitored'})", client=pid)
+        assert client.hear() == "monitored"
         client.leave(1000, "bye")
         assert told("ws.leave")["reason"] == "bye"
     kind, sender, result, reason = worker("event()")

@@ -125,12 +125,19 @@ def test_what_has_to_wait_goes_on_in_the_writing_task(me: PID) -> None:
 def test_from_a_callback(me: PID) -> None:
     """Where no task is the current one."""
 
+    async def act(event: Any) -> None:
+        if event["text"] == "waits":
+            await asyncio.sleep(0)
+
     async def main() -> None:
-        fake = Server(nothing)
+        fake = Server(act)
         task, pid = await begun(fake, me)
-        asyncio.get_running_loop().call_soon(say, pid, "hello")
+        for text in ("at once", "waits"):
+            asyncio.get_running_loop().call_soon(say, pid, text)
         await asyncio.sleep(0)
-        assert fake.said == ["hello"]
+        assert fake.said == ["at once"]
+        while len(fake.said) < 2:
+            await asyncio.sleep(0)
         fake.disconnect()
         await task
 
