@@ -128,14 +128,14 @@ def _value(plain: Any, parts: list[bytes], depth: int) -> Any:
     return {key: _value(each, parts, depth + 1) for key, each in plain.items()}
 
 
-def _special(key: str, inner: Any, parts: list[bytes], depth: int) -> Any:
-    if key == _BYTES and type(inner) is int and 0 <= inner < len(parts):
+def _special(kind: str, inner: Any, parts: list[bytes], depth: int) -> Any:
+    if kind == _BYTES and type(inner) is int and 0 <= inner < len(parts):
         return parts[inner]
-    if key == _DICT and isinstance(inner, dict):
+    if kind == _DICT and isinstance(inner, dict):
         return {name: _value(each, parts, depth + 1) for name, each in inner.items()}
-    if key == _PID and isinstance(inner, str):
+    if kind == _PID and isinstance(inner, str):
         try:
             return PID.parse(inner)
         except ValueError as error:
             raise Malformed("no PID") from error
-    raise Malformed(f"{key!r:.80} means nothing")
+    raise Malformed(f"{kind!r:.80} means nothing")
