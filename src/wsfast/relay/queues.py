@@ -20,7 +20,6 @@ class Queue:
         self._settings = settings
         self._messages: deque[tuple[Message, int]] = deque()
         self._size = 0
-        self.dropped = 0
         self.overflowed = False
         """Whether there was no room, and that is not to be borne."""
 
