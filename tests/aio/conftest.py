@@ -1,19 +1,16 @@
 """The loops that every test here runs on, and what must hold at its end."""
 
 import asyncio
-import gc
 import importlib.util
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from aio_running import run_watched
 
 LIMIT = 30.0
 """Seconds for what a test does on its loop. Only a failing test takes that long."""
-
-TURNS = 20
-"""How often the loop comes round before what is left over is looked for."""
 
 
 def _asyncio() -> Any:
@@ -71,25 +68,7 @@ def run(new_loop: Callable[[], Any]) -> Callable[[Coroutine[Any, Any, Any]], Any
     unseen."""
 
     def run(main: Coroutine[Any, Any, Any]) -> Any:
-        complaints: list[dict[str, Any]] = []
-
-        async def watched() -> Any:
-            asyncio.get_running_loop().set_exception_handler(
-                lambda loop, context: complaints.append(context)
-            )
-            async with asyncio.timeout(LIMIT):
-                result = await main
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
-            gc.collect()
-            left = asyncio.all_tasks() - {asyncio.current_task()}
-            assert not left
-            return result
-
-        with asyncio.Runner(loop_factory=new_loop) as runner:
-            result = runner.run(watched())
-        assert complaints == []
-        return result
+        return run_watched(main, new_loop, LIMIT)
 
     return run
 

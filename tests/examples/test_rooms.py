@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from interop_browser import Browser, Page, Program, installed
 from process_helpers import until
-from redis_helpers import RedisProcess, needs_redis
+from redis_helpers import RedisProcess, running_redis
 
 from wsfast.client import Client, connect
 
@@ -28,12 +28,7 @@ Start = Callable[..., int]
 
 @pytest.fixture(scope="module")
 def redis_process() -> Iterator[RedisProcess]:
-    missing = needs_redis()
-    if missing:
-        pytest.skip(missing)
-    server = RedisProcess()
-    yield server
-    server.stop()
+    yield from running_redis()
 
 
 @pytest.fixture(scope="module")

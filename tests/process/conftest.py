@@ -4,52 +4,24 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from process_helpers import until
-from redis_helpers import RedisProcess, Worker, needs_redis
+from process_fixtures import me, no_processes_left
+from redis_helpers import RedisProcess, Worker, running_redis
 
 from wsfast import process
-from wsfast.process.node import node
 
-
-@pytest.fixture(autouse=True)
-def no_processes_left() -> Iterator[None]:
-    """After each test: no process, and no name."""
-    yield
-    for each in node().processes():
-        process.cancel(each.pid, grace="1ms")
-    until(lambda: not node().processes())
-    assert node().names() == {}
-
-
-@pytest.fixture
-def me() -> Iterator[process.PID]:
-    """Makes the thread of the test a process, which is told of ends."""
-    with process.attach() as pid:
-        process.events()
-        yield pid
+__all__ = ["me", "no_processes_left"]  # fixtures for the tests here
 
 
 @pytest.fixture(scope="session")
 def shared_redis() -> Iterator[RedisProcess]:
     """One Redis for all tests that leave it alone."""
-    server = _started()
-    yield server
-    server.stop()
+    yield from running_redis()
 
 
 @pytest.fixture
 def redis_process() -> Iterator[RedisProcess]:
     """One of the test's own, to be killed."""
-    server = _started()
-    yield server
-    server.stop()
-
-
-def _started() -> RedisProcess:
-    missing = needs_redis()
-    if missing:
-        pytest.skip(missing)
-    return RedisProcess()
+    yield from running_redis()
 
 
 @pytest.fixture

@@ -7,9 +7,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis
 from process_helpers import SECONDS, until
 
@@ -104,6 +106,16 @@ class Worker:
         if hasattr(signal, "SIGCONT"):
             self._process.send_signal(signal.SIGCONT)
         return self._process.communicate(timeout=SECONDS)[1]
+
+
+def running_redis() -> Iterator[RedisProcess]:
+    """What a fixture yields that starts one; where there is none to start its tests are skipped."""
+    missing = needs_redis()
+    if missing:
+        pytest.skip(missing)
+    server = RedisProcess()
+    yield server
+    server.stop()
 
 
 def needs_redis() -> str:

@@ -328,7 +328,7 @@ def test_a_loop_that_ends_cancels_its_processes(me: PID) -> None:
     assert process.registry.lookup("in the loop") is None
 
 
-def test_a_loop_that_is_closed_over_its_processes(me: PID) -> None:
+def loop_closed_over_a_process() -> Any:
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(lambda *_: None)  # a task was destroyed but it is pending
 
@@ -342,23 +342,16 @@ def test_a_loop_that_is_closed_over_its_processes(me: PID) -> None:
     process.monitor(other)
     process.cancel(other)
     assert event().reason == CANCELLED
+    return loop
+
+
+def test_a_loop_that_is_closed_over_its_processes(me: PID) -> None:
+    loop = loop_closed_over_a_process()
     del loop
 
 
 def test_a_task_may_be_collected_under_any_lock(me: PID) -> None:
-    loop = asyncio.new_event_loop()
-    loop.set_exception_handler(lambda *_: None)  # a task was destroyed but it is pending
-
-    async def main() -> PID:
-        other = process.spawn(await_end)
-        await asyncio.sleep(0)
-        return other
-
-    other = loop.run_until_complete(main())
-    loop.close()
-    process.monitor(other)
-    process.cancel(other)
-    assert event().reason == CANCELLED
+    loop = loop_closed_over_a_process()
     with node()._lock:
         del loop
         gc.collect()

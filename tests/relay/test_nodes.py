@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from process_helpers import event, gone, until
-from redis_helpers import RedisProcess, Worker, needs_redis
+from redis_helpers import RedisProcess, Worker, running_redis
 from relay_helpers import PROTOCOLS, Running, connected, inviting, join, told
 
 from wsfast import process, relay
@@ -14,12 +14,7 @@ from wsfast.process import PID, registry
 
 @pytest.fixture(scope="module")
 def redis_process() -> Iterator[RedisProcess]:
-    missing = needs_redis()
-    if missing:
-        pytest.skip(missing)
-    server = RedisProcess()
-    yield server
-    server.stop()
+    yield from running_redis()
 
 
 @pytest.fixture(scope="module")

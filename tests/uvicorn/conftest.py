@@ -1,19 +1,16 @@
 """The protocols that every test here runs with, and what must hold at its end."""
 
 import asyncio
-import gc
 import importlib.util
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 import uvicorn.server
+from aio_running import run_watched
 
 LIMIT = 60.0
 """Seconds for what a test does on its loop. Only a failing test takes that long."""
-
-TURNS = 20
-"""How often the loop comes round before what is left over is looked for."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -67,23 +64,6 @@ def run() -> Callable[[Coroutine[Any, Any, Any]], Any]:
     """Runs a coroutine. At its end no task is left, and none has failed unseen."""
 
     def run(main: Coroutine[Any, Any, Any], loop_factory: Any = None) -> Any:
-        complaints: list[dict[str, Any]] = []
-
-        async def watched() -> Any:
-            asyncio.get_running_loop().set_exception_handler(
-                lambda loop, context: complaints.append(context)
-            )
-            async with asyncio.timeout(LIMIT):
-                result = await main
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
-            gc.collect()
-            assert not asyncio.all_tasks() - {asyncio.current_task()}
-            return result
-
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            result = runner.run(watched())
-        assert complaints == []
-        return result
+        return run_watched(main, loop_factory, LIMIT)
 
     return run
